@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The one place where the packet program and the tools agree: what the pinned
+ * maps hold.
+ *
+ * Written for `bpftool map dump`: addresses are bytes in network order, ports
+ * and identifiers are numbers in host order, states are enums, counters have
+ * names.  Padding is explicit and zero, because hash keys are compared as bytes.
+ *
+ * map             type             key -> value                        writer
+ * xlb_config      array, 1         0 -> xlb_config                     tools
+ * xlb_services4   hash             xlb_endpoint4 -> xlb_service        tools
+ * xlb_services6   hash             xlb_endpoint6 -> xlb_service        tools
+ * xlb_backends    hash             xlb_backend_key -> xlb_backend      tools
+ * xlb_targets     array            backend id -> xlb_target            tools
+ * xlb_slots       array, mmap-able value number -> xlb_slots           tools
+ * xlb_links       hash             ifindex -> xlb_link                 tools
+ * xlb_replies4    hash             xlb_endpoint4 -> xlb_reply4         tools
+ * xlb_replies6    hash             xlb_endpoint6 -> xlb_reply6         tools
+ * xlb_nexthops    array            backend id -> xlb_nexthop           packets
+ * xlb_flows4      LRU hash         xlb_tuple4 -> xlb_flow4             packets
+ * xlb_flows6      LRU hash         xlb_tuple6 -> xlb_flow6             packets
+ * xlb_embryos4    LRU hash         xlb_tuple4 -> xlb_flow4             packets
+ * xlb_embryos6    LRU hash         xlb_tuple6 -> xlb_flow6             packets
+ * xlb_budget      per-CPU array, 1 0 -> xlb_budget                     packets
+ * xlb_stats       per-CPU array    backend id -> xlb_stats             packets
+ * xlb_drops       per-CPU array, 1 0 -> xlb_drops                      packets
+ *
+ * One map per family for what every packet looks up: jhash of an 8-byte IPv4
+ * key costs a third of one of 20 bytes.
+ */
+#ifndef XLB_ABI_H
+#define XLB_ABI_H
+
+#include <linux/types.h>
+
+/* xlb_config.abi; 0 is a fresh object that no tool has written to yet. */
+#define XLB_ABI 1
+
+/* Backend ids: 1 to XLB_BACKEND_ID_MAX; 0 is none. */
+#define XLB_BACKEND_NONE 0
+#define XLB_BACKEND_ID_MAX 65534
+/* xlb_slot.previous: the slot is marked, but its old owner is no more. */
+#define XLB_BACKEND_DELETED 65535
+
+/* Sizes as the object declares them; `xlb load` may set others. */
+#define XLB_SERVICES_MAX 4096
+#define XLB_BACKENDS_MAX 16384	/* xlb_backends and xlb_replies* */
+#define XLB_TARGETS_MAX 4096
+#define XLB_LINKS_MAX 1024
+#define XLB_FLOWS_MAX 131072
+#define XLB_EMBRYOS_MAX 16384
+/* 16384 slots for each of 512 services: the default table, rounded up. */
+#define XLB_SLOTS_PER_VALUE 16
+#define XLB_SLOT_VALUES (512 * 16384 / XLB_SLOTS_PER_VALUE)
+
+/* Table sizes are prime numbers in this range. */
+#define XLB_TABLE_MIN 251
+#define XLB_TABLE_MAX 655373
+
+/* What the first writer puts into xlb_config unless told otherwise. */
+#define XLB_SEED_DEFAULT 0x786c622d73656564ULL	/* "xlb-seed" */
+#define XLB_TABLE_DEFAULT 16381
+#define XLB_SETTLE_DEFAULT 30	/* seconds */
+#define XLB_IDLE_DEFAULT 900	/* seconds */
+#define XLB_RECORDS_DEFAULT 4096	/* per CPU and second */
+
+/* IP protocol numbers (IANA), one byte. */
+enum xlb_protocol {
+	XLB_TCP = 6,
+	XLB_UDP = 17,
+} __attribute__((packed));
+
+/* How packets get to a backend, one byte. */
+enum xlb_mode {
+	XLB_DNAT = 1,	/* destination rewritten, replies come back through xlb */
+} __attribute__((packed));
+
+/* What of a packet chooses its slot, one byte. */
+enum xlb_hash {
+	XLB_HASH_FLOW = 1,	/* addresses, ports and protocol */
+	XLB_HASH_SOURCE = 2,	/* the client's address alone: affinity */
+} __attribute__((packed));
+
+/* What an operator or a health checker wants of a backend, one byte. */
+enum xlb_state {
+	XLB_UP = 1,	/* takes its share */
+	XLB_DRAIN = 2,	/* keeps the flows it has, gets no new ones */
+	XLB_DOWN = 3,	/* gets nothing */
+} __attribute__((packed));
+
+/* Which look-ups beyond the exact one any service needs; 0 or 1. */
+struct xlb_needs {
+	__u8 any_address4;	/* some IPv4 service has address 0.0.0.0 */
+	__u8 any_port4;		/* some IPv4 service has port 0 */
+	__u8 any_address6;	/* some IPv6 service has address :: */
+	__u8 any_port6;		/* some IPv6 service has port 0 */
+};
+
+struct xlb_config {
+	__u32 abi;		/* XLB_ABI, written last; else everything passes */
+	__u32 hz;		/* jiffies per second of this kernel */
+	__u64 seed;		/* key of the flow hash; the same on every node */
+	__u32 settle;		/* seconds; default for new services */
+	__u32 idle;		/* seconds a flow is silent before its record may go */
+	__u32 table;		/* slots; default for new services */
+	__u32 records;		/* records of older flows, per CPU and second */
+	struct xlb_needs needs;
+	__u32 reserved;
+};
+
+/*
+ * An address, port and protocol: a service, or the backend end of a reply.
+ * Address 0.0.0.0 or :: is any address, port 0 is any port.
+ */
+struct xlb_endpoint4 {
+	__u8 address[4];
+	__u16 port;		/* host order */
+	enum xlb_protocol protocol;
+	__u8 reserved;
+};
+
+struct xlb_endpoint6 {
+	__u8 address[16];
+	__u16 port;		/* host order */
+	enum xlb_protocol protocol;
+	__u8 reserved;
+};
+
+/* Where a service's slots are; read as one 8-byte word. */
+struct xlb_table {
+	__u32 first;		/* slot number, a multiple of XLB_SLOTS_PER_VALUE */
+	__u32 size;		/* slots, prime */
+} __attribute__((aligned(8)));
+
+struct xlb_service {
+	struct xlb_table table;
+	__u64 settle_until;	/* jiffies: UDP in marked slots stays until then */
+	__u64 changed;		/* jiffies of the last change of a slot */
+	__u32 settle;		/* seconds */
+	enum xlb_mode mode;
+	enum xlb_hash hash;
+	__u8 updating;		/* 1 while a tool writes slots, left by one that died */
+	__u8 reserved;
+};
+
+/* Who owns a slot; read and written as one 4-byte word. */
+struct xlb_slot {
+	__u16 current;		/* backend id for new flows */
+	__u16 previous;		/* 0: unmarked; else backend id for older flows,
+				 * or XLB_BACKEND_DELETED */
+} __attribute__((aligned(4)));
+
+/* An array element is rounded up to 8 bytes, so one slot each would waste half. */
+struct xlb_slots {
+	struct xlb_slot slot[XLB_SLOTS_PER_VALUE];
+};
+
+/* What is configured.  IPv4 addresses are ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
+struct xlb_backend_key {
+	__u8 service_address[16];
+	__u8 address[16];
+	__u16 service_port;	/* host order */
+	__u16 port;		/* host order; 0 with a service on any port */
+	enum xlb_protocol protocol;
+	__u8 reserved[3];
+};
+
+struct xlb_backend {
+	__u32 weight;		/* 0 to 65535; 0 has no slots of its own */
+	__u16 id;		/* place in xlb_targets, xlb_nexthops, xlb_stats */
+	enum xlb_state admin;	/* what the operator wants */
+	enum xlb_state health;	/* what a checker found: up or down */
+};
+
+/* What a packet needs of a backend. */
+struct xlb_target {
+	__u8 address[16];	/* IPv4 in the first 4 bytes, the rest 0 */
+	__u16 port;		/* host order; 0: the packet's own */
+	__u16 generation;	/* raised whenever the id is given out again */
+	__u8 live;		/* 1: up or draining, records may lead here */
+	__u8 reserved[11];
+};
+
+struct xlb_link {
+	__u8 redirect;		/* 1: takes frames that XDP redirects */
+	__u8 reserved[3];
+};
+
+/* Where a packet from this backend seems to come from. */
+struct xlb_reply4 {
+	__u8 address[4];	/* VIP */
+	__u16 port;		/* VIP's, host order; 0: the packet's own */
+	__u16 backend;		/* id */
+	__u8 by_flow;		/* 1: any address; the flow's record knows the VIP */
+	__u8 reserved[3];
+};
+
+struct xlb_reply6 {
+	__u8 address[16];	/* VIP */
+	__u16 port;		/* VIP's, host order; 0: the packet's own */
+	__u16 backend;		/* id */
+	__u8 by_flow;		/* 1: any address; the flow's record knows the VIP */
+	__u8 reserved[3];
+};
+
+/*
+ * How to send to a backend: three 8-byte words, each written at once.  Valid
+ * while `generation` is the target's and `stamp` is not over a second old.
+ */
+struct xlb_nexthop {
+	__u8 destination[6];	/* MAC */
+	__u16 ifindex;		/* 0: nothing cached */
+	__u8 source[6];		/* MAC */
+	__u16 reserved;
+	__u32 stamp;		/* low 32 bits of jiffies at the last FIB look-up */
+	__u32 generation;
+} __attribute__((aligned(8)));
+
+/* A flow as its packets show it: from client to VIP, or from backend to client. */
+struct xlb_tuple4 {
+	__u8 source[4];
+	__u8 destination[4];
+	__u16 source_port;	/* host order */
+	__u16 destination_port;	/* host order */
+	enum xlb_protocol protocol;
+	__u8 reserved[3];
+};
+
+struct xlb_tuple6 {
+	__u8 source[16];
+	__u8 destination[16];
+	__u16 source_port;	/* host order */
+	__u16 destination_port;	/* host order */
+	enum xlb_protocol protocol;
+	__u8 reserved[3];
+};
+
+/* Which way the tuple of a record runs, one byte. */
+enum xlb_direction {
+	XLB_FORWARD = 1,	/* client to VIP: which backend */
+	XLB_REPLY = 2,		/* backend to client: which VIP (any address) */
+} __attribute__((packed));
+
+struct xlb_flow4 {
+	__u32 seen;		/* low 32 bits of jiffies at the last packet */
+	__u32 slot;		/* number within the service's table (forward) */
+	__u16 backend;		/* id */
+	__u16 generation;	/* of the backend's target when recorded */
+	enum xlb_direction direction;
+	__u8 reserved;
+	__u16 port;		/* reply: the VIP's, host order */
+	__u8 address[4];	/* reply: the VIP */
+};
+
+struct xlb_flow6 {
+	__u32 seen;
+	__u32 slot;
+	__u16 backend;
+	__u16 generation;
+	enum xlb_direction direction;
+	__u8 reserved;
+	__u16 port;
+	__u8 address[16];
+};
+
+/* What a CPU may still record of flows older than a change. */
+struct xlb_budget {
+	__u32 since;		/* low 32 bits of jiffies when the count began */
+	__u32 made;		/* records since then, a second at most */
+	__u64 refused;		/* records that did not fit, ever */
+	__u64 refused_at;	/* jiffies of the last of them */
+};
+
+struct xlb_stats {
+	__u64 connections;	/* SYNs, or first packets of recorded UDP flows */
+	__u64 in_packets;	/* client to backend */
+	__u64 in_bytes;		/* frames without FCS, as received */
+	__u64 out_packets;	/* backend to client */
+	__u64 out_bytes;
+};
+
+/*
+ * Packets dropped.  The reasons are the fields, and so their names are in BTF:
+ * a reason's number is its field's place.
+ */
+struct xlb_drops {
+	__u64 no_backend;		/* the service has nobody to serve it */
+	__u64 fragment;			/* first fragment for a service */
+	__u64 malformed;		/* a length that lies */
+	__u64 ttl;			/* TTL or hop limit used up */
+	__u64 no_route;			/* blackhole, unreachable or prohibit */
+	__u64 forwarding_disabled;	/* sysctl forwarding is 0 where it came in */
+	__u64 fib_failed;		/* the FIB look-up itself failed */
+	__u64 record_conflict;		/* any address: the client's port is in use
+					 * towards another VIP at this backend */
+};
+
+/* How the answer of xlb_lookup came about. */
+enum xlb_choice {
+	XLB_CHOICE_NO_SERVICE = 0,	/* nobody listens: the packet passes */
+	XLB_CHOICE_NO_BACKEND = 1,	/* dropped */
+	XLB_CHOICE_TABLE = 2,		/* the slot's current owner */
+	XLB_CHOICE_PREVIOUS = 3,	/* the slot's owner before the last change */
+	XLB_CHOICE_RECORD = 4,		/* the flow's own record */
+};
+
+/* What xlb_lookup leaves at the start of its packet (BPF_PROG_TEST_RUN). */
+struct xlb_lookup {
+	__u8 service_address[16];	/* the service's key; IPv4 in the first 4 bytes */
+	__u16 service_port;
+	__u16 backend;			/* id, 0: none */
+	__u32 slot;			/* number within the table */
+	struct xlb_slot owner;
+	__u16 record;			/* backend of the flow's record, 0: none */
+	__u16 record_usable;		/* 1: live and of the right generation */
+	enum xlb_choice choice;
+	__u32 reserved;
+};
+
+#endif
