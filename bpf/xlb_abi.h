@@ -15,13 +15,13 @@
  * xlb_targets     array            backend id -> xlb_target            tools
  * xlb_slots       array, mmap-able value number -> xlb_slots           tools
  * xlb_links       hash             ifindex -> xlb_link                 tools
- * xlb_replies4    hash             xlb_endpoint4 -> xlb_reply4         tools
- * xlb_replies6    hash             xlb_endpoint6 -> xlb_reply6         tools
+ * xlb_replies4    hash             xlb_endpoint4 -> xlb_reply          tools
+ * xlb_replies6    hash             xlb_endpoint6 -> xlb_reply          tools
  * xlb_nexthops    array            backend id -> xlb_nexthop           packets
- * xlb_flows4      LRU hash         xlb_tuple4 -> xlb_flow4             packets
- * xlb_flows6      LRU hash         xlb_tuple6 -> xlb_flow6             packets
- * xlb_embryos4    LRU hash         xlb_tuple4 -> xlb_flow4             packets
- * xlb_embryos6    LRU hash         xlb_tuple6 -> xlb_flow6             packets
+ * xlb_flows4      LRU hash         xlb_tuple4 -> xlb_flow              packets
+ * xlb_flows6      LRU hash         xlb_tuple6 -> xlb_flow              packets
+ * xlb_embryos4    LRU hash         xlb_tuple4 -> xlb_flow              packets
+ * xlb_embryos6    LRU hash         xlb_tuple6 -> xlb_flow              packets
  * xlb_budget      per-CPU array, 1 0 -> xlb_budget                     packets
  * xlb_stats       per-CPU array    backend id -> xlb_stats             packets
  * xlb_drops       per-CPU array, 1 0 -> xlb_drops                      packets
@@ -188,16 +188,8 @@ struct xlb_link {
 };
 
 /* Where a packet from this backend seems to come from. */
-struct xlb_reply4 {
-	__u8 address[4];	/* VIP */
-	__u16 port;		/* VIP's, host order; 0: the packet's own */
-	__u16 backend;		/* id */
-	__u8 by_flow;		/* 1: any address; the flow's record knows the VIP */
-	__u8 reserved[3];
-};
-
-struct xlb_reply6 {
-	__u8 address[16];	/* VIP */
+struct xlb_reply {
+	__u8 address[16];	/* VIP; IPv4 in the first 4 bytes, the rest 0 */
 	__u16 port;		/* VIP's, host order; 0: the packet's own */
 	__u16 backend;		/* id */
 	__u8 by_flow;		/* 1: any address; the flow's record knows the VIP */
@@ -212,7 +204,7 @@ struct xlb_nexthop {
 	__u8 destination[6];	/* MAC */
 	__u16 ifindex;		/* 0: nothing cached */
 	__u8 source[6];		/* MAC */
-	__u16 reserved;
+	__u16 redirect;		/* 1: xlb_links lets other interfaces send here */
 	__u32 stamp;		/* low 32 bits of jiffies at the last FIB look-up */
 	__u32 generation;
 } __attribute__((aligned(8)));
@@ -242,7 +234,7 @@ enum xlb_direction {
 	XLB_REPLY = 2,		/* backend to client: which VIP (any address) */
 } __attribute__((packed));
 
-struct xlb_flow4 {
+struct xlb_flow {
 	__u32 seen;		/* low 32 bits of jiffies at the last packet */
 	__u32 slot;		/* number within the service's table (forward) */
 	__u16 backend;		/* id */
@@ -250,18 +242,7 @@ struct xlb_flow4 {
 	enum xlb_direction direction;
 	__u8 reserved;
 	__u16 port;		/* reply: the VIP's, host order */
-	__u8 address[4];	/* reply: the VIP */
-};
-
-struct xlb_flow6 {
-	__u32 seen;
-	__u32 slot;
-	__u16 backend;
-	__u16 generation;
-	enum xlb_direction direction;
-	__u8 reserved;
-	__u16 port;
-	__u8 address[16];
+	__u8 address[16];	/* reply: the VIP; IPv4 in the first 4 bytes */
 };
 
 /* What a CPU may still record of flows older than a change. */
@@ -307,15 +288,13 @@ enum xlb_choice {
 
 /* What xlb_lookup leaves at the start of its packet (BPF_PROG_TEST_RUN). */
 struct xlb_lookup {
-	__u8 service_address[16];	/* the service's key; IPv4 in the first 4 bytes */
-	__u16 service_port;
-	__u16 backend;			/* id, 0: none */
-	__u32 slot;			/* number within the table */
-	struct xlb_slot owner;
-	__u16 record;			/* backend of the flow's record, 0: none */
-	__u16 record_usable;		/* 1: live and of the right generation */
 	enum xlb_choice choice;
-	__u32 reserved;
+	__u32 slot;		/* number within the service's table */
+	struct xlb_slot owner;
+	__u16 backend;		/* id, 0: none */
+	__u16 record;		/* backend of the flow's record, 0: none */
+	__u8 record_usable;	/* 1: live, of the right generation, recent */
+	__u8 reserved[3];
 };
 
 #endif

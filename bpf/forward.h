@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where a finished packet goes: out of the interface it came in by, out of
+ * another, or up to the kernel.  What the kernel's FIB and neighbour table say
+ * is asked once a second per backend, and for every reply.
+ */
+#ifndef XLB_FORWARD_H
+#define XLB_FORWARD_H
+
+#include "count.h"
+
+#define LOOPBACK_IFINDEX 1
+#define ADDRESS_FAMILY_INET 2	/* <sys/socket.h>, which does not belong here */
+#define ADDRESS_FAMILY_INET6 10
+
+/* What the packet program does with a packet whose destination is known. */
+enum way {
+	WAY_SEND,	/* transmit by the hop found */
+	WAY_STACK,	/* up to the kernel, which forwards it and resolves the neighbour */
+	WAY_LOCAL,	/* to this machine itself */
+	WAY_UNKNOWN,	/* the kernel does not forward what came in here */
+	WAY_DROP,	/* counted already */
+};
+
+/* The first two words of struct xlb_nexthop. */
+union hop {
+	__u64 word[2];
+	struct {
+		__u8 destination[6];
+		__u16 ifindex;
+		__u8 source[6];
+		__u16 redirect;
+	};
+};
+
+static __always_inline int fib_find(struct packet *p, struct bpf_fib_lookup *fib,
+				    const __u32 *source, const __u32 *destination, const bool v6)
+{
+	/* Ports stay 0, so that a flow hash over equal-cost routes does not make
+	 * the cached next hop flap. */
+	fib->family = v6 ? ADDRESS_FAMILY_INET6 : ADDRESS_FAMILY_INET;
+	fib->l4_protocol = p->protocol;
+	fib->ifindex = p->ctx->ingress_ifindex;
+	if (v6) {
+		__builtin_memcpy(fib->ipv6_dst, destination, sizeof(fib->ipv6_dst));
+		if (source)
+			__builtin_memcpy(fib->ipv6_src, source, sizeof(fib->ipv6_src));
+	} else {
+		fib->ipv4_dst = *destination;
+		if (source)
+			fib->ipv4_src = *source;
+	}
+	return bpf_fib_lookup(p->ctx, fib, sizeof(*fib), 0);
+}
+
+static __always_inline bool link_redirects(__u32 ifindex)
+{
+	struct xlb_link *link = bpf_map_lookup_elem(&xlb_links, &ifindex);
+
+	return link && link->redirect;
+}
+
+static __always_inline bool mac_zero(const __u8 *mac)
+{
+	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
+}
+
+/* Asks the kernel.  `source` may be NULL: any.  Fills the hop on WAY_SEND, but for
+ * `redirect`. */
+static __always_inline enum way route(struct packet *p, const __u32 *source,
+				      const __u32 *destination, union hop *hop, const bool v6)
+{
+	struct bpf_fib_lookup fib = {};
+
+	switch (fib_find(p, &fib, source, destination, v6)) {
+	case BPF_FIB_LKUP_RET_SUCCESS:
+		break;
+	case BPF_FIB_LKUP_RET_BLACKHOLE:
+	case BPF_FIB_LKUP_RET_UNREACHABLE:
+	case BPF_FIB_LKUP_RET_PROHIBIT:
+		drop(no_route);
+		return WAY_DROP;
+	case BPF_FIB_LKUP_RET_NOT_FWDED:
+		return WAY_LOCAL;
+	case BPF_FIB_LKUP_RET_FWD_DISABLED:
+		return WAY_UNKNOWN;
+	case BPF_FIB_LKUP_RET_UNSUPP_LWT:
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		return WAY_STACK;
+	default:
+		drop(fib_failed);
+		return WAY_DROP;
+	}
+	__builtin_memcpy(hop->destination, fib.dmac, sizeof(hop->destination));
+	__builtin_memcpy(hop->source, fib.smac, sizeof(hop->source));
+	hop->ifindex = fib.ifindex;
+	/* Old kernels answer "found" with a zero MAC for an unresolved neighbour;
+	 * an ifindex that the hop cannot hold is the stack's as well. */
+	if (mac_zero(fib.dmac) || hop->ifindex != fib.ifindex)
+		return WAY_STACK;
+	return WAY_SEND;
+}
+
+/*
+ * The way to a backend, from the cache while that is at most a second old and
+ * of this backend.  Readers may see the words of two refreshes: either hop was
+ * right within the second.
+ */
+static __always_inline enum way route_backend(struct packet *p, const struct xlb_target *target,
+					      __u32 backend, union hop *hop, __u32 hz,
+					      const bool v6, __u32 now)
+{
+	struct xlb_nexthop *nexthop = bpf_map_lookup_elem(&xlb_nexthops, &backend);
+	volatile __u64 *word = (volatile __u64 *)nexthop;
+	union {
+		__u64 word;
+		struct {
+			__u32 stamp;
+			__u32 generation;
+		};
+	} validity;
+	enum way way;
+
+	if (unlikely(!nexthop))
+		return WAY_STACK;
+	validity.word = word[2];
+	hop->word[0] = word[0];
+	hop->word[1] = word[1];
+	if (likely(now - validity.stamp <= hz && validity.generation == target->generation &&
+		   hop->ifindex))
+		return WAY_SEND;
+
+	way = route(p, NULL, (const __u32 *)target->address, hop, v6);
+	if (way == WAY_SEND)
+		hop->redirect = link_redirects(hop->ifindex);
+	else
+		hop->word[0] = 0;
+	word[0] = hop->word[0];
+	word[1] = hop->word[1];
+	validity.stamp = now;
+	validity.generation = target->generation;
+	word[2] = validity.word;
+	return way;
+}
+
+/* Does the hop leave by a way that XDP can take with this frame?  Tags are kept,
+ * so a tagged frame may only go back where it came from. */
+static __always_inline bool hop_usable(const struct packet *p, const union hop *hop)
+{
+	return hop->ifindex == p->ctx->ingress_ifindex || (hop->redirect && !p->tagged);
+}
+
+static __always_inline bool hops_left(const struct packet *p, const bool v6)
+{
+	return v6 ? p->ip6->hop_limit > 1 : p->ip4->ttl > 1;
+}
+
+static __always_inline int transmit(struct packet *p, const union hop *hop)
+{
+	__builtin_memcpy(p->ethernet->h_dest, hop->destination, ETH_ALEN);
+	__builtin_memcpy(p->ethernet->h_source, hop->source, ETH_ALEN);
+	if (hop->ifindex == p->ctx->ingress_ifindex)
+		return XDP_TX;
+	return bpf_redirect(hop->ifindex, 0);
+}
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The maps of xlb_abi.h, pinned by name, with BTF so that dumps read well. */
+#ifndef XLB_MAPS_H
+#define XLB_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "xlb_abi.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xlb_config);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XLB_SERVICES_MAX);
+	__type(key, struct xlb_endpoint4);
+	__type(value, struct xlb_service);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_services4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XLB_SERVICES_MAX);
+	__type(key, struct xlb_endpoint6);
+	__type(value, struct xlb_service);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_services6 SEC(".maps");
+
+/* No packet reads this one: it is what the tools make the others from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XLB_BACKENDS_MAX);
+	__type(key, struct xlb_backend_key);
+	__type(value, struct xlb_backend);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_backends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XLB_TARGETS_MAX);
+	__type(key, __u32);
+	__type(value, struct xlb_target);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_targets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, XLB_SLOT_VALUES);
+	__type(key, __u32);
+	__type(value, struct xlb_slots);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XLB_LINKS_MAX);
+	__type(key, __u32);
+	__type(value, struct xlb_link);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_links SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XLB_BACKENDS_MAX);
+	__type(key, struct xlb_endpoint4);
+	__type(value, struct xlb_reply);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_replies4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XLB_BACKENDS_MAX);
+	__type(key, struct xlb_endpoint6);
+	__type(value, struct xlb_reply);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_replies6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XLB_TARGETS_MAX);
+	__type(key, __u32);
+	__type(value, struct xlb_nexthop);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_nexthops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, XLB_FLOWS_MAX);
+	__type(key, struct xlb_tuple4);
+	__type(value, struct xlb_flow);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_flows4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, XLB_FLOWS_MAX);
+	__type(key, struct xlb_tuple6);
+	__type(value, struct xlb_flow);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_flows6 SEC(".maps");
+
+/* Records made by a SYN live here until the flow's next packet: a flood of
+ * SYNs can wash out this map, but not the established flows of the others. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, XLB_EMBRYOS_MAX);
+	__type(key, struct xlb_tuple4);
+	__type(value, struct xlb_flow);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_embryos4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, XLB_EMBRYOS_MAX);
+	__type(key, struct xlb_tuple6);
+	__type(value, struct xlb_flow);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_embryos6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xlb_budget);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_budget SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XLB_TARGETS_MAX);
+	__type(key, __u32);
+	__type(value, struct xlb_stats);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xlb_drops);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_drops SEC(".maps");
+
+#endif
