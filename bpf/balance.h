@@ -66,7 +66,7 @@ static __always_inline int balance(struct packet *p, const struct xlb_config *co
 	struct xlb_target *target;
 	struct translation to;
 	enum way way = WAY_LOCAL;
-	union hop hop = {};
+	struct hop hop = {};
 
 	if (unlikely(p->fragment))
 		return drop(fragment);

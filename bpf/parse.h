@@ -13,8 +13,20 @@
 
 #include "maps.h"
 
+/* Keys and MAC addresses are put together in registers, a word at a time. */
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "xlb is for little-endian machines"
+#endif
+
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
+
+/* As <linux/if_ether.h> has it, but not packed: a frame's start is 2-byte aligned,
+ * and a packed field is read and written byte by byte. */
+struct ethernet_header {
+	__u16 macs[6];
+	__be16 type;
+};
 
 #define VLAN_TAGS_MAX 2
 #define IP_FRAGMENT_OFFSET 0x1fff	/* RFC 791, 3.1 */
@@ -38,7 +50,7 @@ struct ipv6_fragment {
  * whole of the fixed headers; none of them survives bpf_xdp_adjust_head. */
 struct packet {
 	struct xdp_md *ctx;
-	struct ethhdr *ethernet;
+	struct ethernet_header *ethernet;
 	struct iphdr *ip4;	/* one of the two */
 	struct ipv6hdr *ip6;
 	__be16 *ports;		/* source, destination */
@@ -127,10 +139,10 @@ static __always_inline __be16 parse_ethernet(struct packet *p, void **header, vo
 
 	p->ethernet = *header;
 	p->bytes = end - *header;
-	*header += sizeof(struct ethhdr);
+	*header += sizeof(struct ethernet_header);
 	if (*header > end)
 		return 0;
-	next = p->ethernet->h_proto;
+	next = p->ethernet->type;
 
 #pragma unroll
 	for (int tags = 0; tags < VLAN_TAGS_MAX; tags++) {

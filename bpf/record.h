@@ -22,20 +22,12 @@ union tuple {
 
 static __always_inline __u32 tuple_ports(__u16 source, __u16 destination)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	return source | (__u32)destination << 16;
-#else
-	return (__u32)source << 16 | destination;
-#endif
 }
 
 static __always_inline __u32 tuple_protocol(__u8 protocol)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	return protocol;
-#else
-	return (__u32)protocol << 24;
-#endif
 }
 
 /* Addresses in network order, 4 or 16 bytes each; ports in host order. */

@@ -45,7 +45,7 @@ static __always_inline int reply(struct packet *p, const struct xlb_needs *needs
 	struct xlb_reply *reply = reply_at(p, p->source_port, v6);
 	struct translation to;
 	enum way way = WAY_STACK;
-	union hop hop = {};
+	struct hop hop = {};
 
 	if (!reply && unlikely(v6 ? needs->any_port6 : needs->any_port4))
 		reply = reply_at(p, 0, v6);
@@ -70,7 +70,6 @@ static __always_inline int reply(struct packet *p, const struct xlb_needs *needs
 	if (unlikely(p->malformed))
 		return drop(malformed);
 	if (likely(way == WAY_SEND)) {
-		hop.redirect = hop.ifindex != p->ctx->ingress_ifindex && link_redirects(hop.ifindex);
 		if (!hop_usable(p, &hop))
 			way = WAY_STACK;
 		else if (unlikely(!hops_left(p, v6)))

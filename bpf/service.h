@@ -9,11 +9,7 @@
  * narrower stores would have to reach memory before it can. */
 static __always_inline __u32 endpoint_word(__u16 port, __u8 protocol)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	return port | (__u32)protocol << 16;
-#else
-	return (__u32)port << 16 | (__u32)protocol << 8;
-#endif
 }
 
 union endpoint4 {
