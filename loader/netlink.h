@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What xlb asks of the kernel by netlink: links, XDP attachments, neighbours. */
+#ifndef XLB_NETLINK_H
+#define XLB_NETLINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <linux/types.h>
+
+/* How an XDP program is attached. */
+enum netlink_xdp_mode {
+	NETLINK_XDP_NONE,
+	NETLINK_XDP_NATIVE,	/* in the driver */
+	NETLINK_XDP_GENERIC,	/* in the stack, any device */
+	NETLINK_XDP_OFFLOAD,	/* in the device */
+};
+
+struct netlink_link {
+	unsigned ifindex;
+	unsigned mtu;
+	char name[IFNAMSIZ];
+	bool loopback;
+	bool redirect;		/* takes frames that XDP redirects to it */
+	enum netlink_xdp_mode mode;
+	__u32 xdp_id;		/* of the program, 0: none; with two, not the offloaded one */
+};
+
+/*
+ * All links of this network namespace, in the kernel's order.  The caller frees
+ * *links.  0 or -errno.
+ */
+int netlink_links(struct netlink_link **links, unsigned *count);
+
+/*
+ * Attach prog_fd (-1: detach) to a link in one step, if what is attached now is
+ * expected_fd (-1: nothing).  0 or -errno: -EBUSY when something is attached and
+ * nothing was expected, -EEXIST when it is not the expected program or runs in
+ * another mode; netlink_explanation() may tell more.
+ */
+int netlink_xdp_set(unsigned ifindex, int prog_fd, int expected_fd, enum netlink_xdp_mode mode);
+
+/* The kernel's own words about the last request that failed, or "". */
+const char *netlink_explanation(void);
+
+/*
+ * Ask the kernel to keep the neighbour resolved that leads to an address (in
+ * network order, AF_INET or AF_INET6), since traffic that XDP forwards refreshes
+ * none.  Entries that an administrator or a routing daemon made stay as they
+ * are.  0 also where there is no neighbour to keep; else -errno.
+ */
+int netlink_neighbour_keep(int family, const __u8 *address);
+
+#endif
