@@ -39,7 +39,7 @@ static __always_inline bool reply_record(const struct packet *p, const struct xl
 	union tuple tuple;
 	bool embryonic, same;
 
-	tuple_set(&tuple, (const __u32 *)target->address, client, target->port ?: flow.port,
+	tuple_set(&tuple, target->address, client, target->port ?: flow.port,
 		  p->source_port, p->protocol, v6);
 	__builtin_memcpy(flow.address, vip, v6 ? 16 : 4);
 	old = record_find(&tuple, v6, &embryonic);

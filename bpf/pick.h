@@ -49,35 +49,26 @@ static __always_inline __u64 hash_word(__u64 word, __u64 seed, __u64 constant)
 	return product ^ product >> 32;
 }
 
-static __always_inline __u64 hash_address6(const struct in6_addr *address, __u64 seed,
-					   __u64 first, __u64 second)
-{
-	const __u32 *word = address->s6_addr32;
-
-	return hash_word(word[0] | (__u64)word[1] << 32, seed, first) +
-	       hash_word(word[2] | (__u64)word[3] << 32, seed, second);
-}
-
 /* 32 well-mixed bits of the flow, or of the client's address alone. */
-static __always_inline __u32 flow_hash(const struct packet *p, __u64 seed, enum xlb_hash kind,
+static __always_inline __u32 flow_hash(const union tuple *tuple, __u64 seed, enum xlb_hash kind,
 				       const bool v6)
 {
-	bool whole = kind != XLB_HASH_SOURCE;
+	const bool whole = kind != XLB_HASH_SOURCE;
 	__u64 hash;
 
 	if (v6) {
-		hash = hash_address6(&p->ip6->saddr, seed, HASH_1, HASH_2);
+		hash = hash_word(tuple->word[0], seed, HASH_1) +
+		       hash_word(tuple->word[1], seed, HASH_2);
 		if (whole)
-			hash += hash_address6(&p->ip6->daddr, seed, HASH_3, HASH_4);
+			hash += hash_word(tuple->word[2], seed, HASH_3) +
+				hash_word(tuple->word[3], seed, HASH_4) +
+				hash_word(tuple->word[4], seed, HASH_5);
+	} else if (whole) {
+		hash = hash_word(tuple->word[0], seed, HASH_1) +
+		       hash_word(tuple->word[1], seed, HASH_5);
 	} else {
-		__u64 destination = whole ? p->ip4->daddr : 0;
-
-		hash = hash_word(p->ip4->saddr | destination << 32, seed, HASH_1);
+		hash = hash_word((__u32)tuple->word[0], seed, HASH_1);
 	}
-	if (whole)
-		hash += hash_word(tuple_ports(p->source_port, p->destination_port) |
-					  (__u64)p->protocol << 32,
-				  seed, HASH_5);
 	return hash * HASH_6 >> 32;
 }
 
@@ -118,16 +109,14 @@ static __always_inline void pick_owner(const struct packet *p, const struct xlb_
 
 static __always_inline void pick_marked(const struct packet *p, const struct xlb_config *config,
 					const struct xlb_service *service,
-					struct choice *choice, const bool v6, const bool dry,
-					__u64 now)
+					const union tuple *tuple, struct choice *choice,
+					const bool v6, const bool dry, __u64 now)
 {
 	struct xlb_target *target;
 	struct xlb_flow *flow;
-	union tuple tuple;
 	bool embryonic;
 
-	tuple_of(&tuple, p, v6);
-	flow = record_find(&tuple, v6, &embryonic);
+	flow = record_find(tuple, v6, &embryonic);
 	if (flow && flow->direction == XLB_FORWARD) {
 		choice->record = flow->backend;
 		target = target_at(flow->backend);
@@ -138,13 +127,13 @@ static __always_inline void pick_marked(const struct packet *p, const struct xlb
 			choice->backend = flow->backend;
 			choice->how = XLB_CHOICE_RECORD;
 			if (!dry)
-				record_touch(&tuple, flow, v6, embryonic, p->opening, now);
+				record_touch(tuple, flow, v6, embryonic, p->opening, now);
 			return;
 		}
 	}
 	pick_owner(p, service, choice, now);
 	if (!dry && choice->backend)
-		flow_record(&tuple, p, config, choice, v6, now);
+		flow_record(tuple, p, config, choice, v6, now);
 }
 
 /* `dry`: look, but record nothing. */
@@ -162,8 +151,10 @@ static __always_inline void pick(const struct packet *p, const struct xlb_config
 	} slot;
 	__u32 number, value;
 	struct xlb_slots *slots;
+	union tuple tuple;
 
-	choice->slot = (__u64)flow_hash(p, config->seed, service->hash, v6) * place.table.size >> 32;
+	tuple_of(&tuple, p, v6);
+	choice->slot = (__u64)flow_hash(&tuple, config->seed, service->hash, v6) * place.table.size >> 32;
 	number = place.table.first + choice->slot;
 	value = number / XLB_SLOTS_PER_VALUE;
 	slots = bpf_map_lookup_elem(&xlb_slots, &value);
@@ -174,7 +165,7 @@ static __always_inline void pick(const struct packet *p, const struct xlb_config
 	choice->backend = slot.owner.current;
 	choice->how = XLB_CHOICE_TABLE;
 	if (unlikely(slot.owner.previous))
-		pick_marked(p, config, service, choice, v6, dry, now);
+		pick_marked(p, config, service, &tuple, choice, v6, dry, now);
 	if (unlikely(!choice->backend))
 		choice->how = XLB_CHOICE_NO_BACKEND;
 }

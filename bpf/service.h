@@ -5,39 +5,41 @@
 
 #include "parse.h"
 
-/* The second half of an endpoint key, as the one word that jhash will read:
- * narrower stores would have to reach memory before it can. */
+/* Keys are put together in the widest words that jhash and memcmp will read:
+ * narrower stores would first have to reach the cache. */
+union endpoint4 {
+	__u64 word;
+	struct xlb_endpoint4 key;
+};
+
+union endpoint6 {
+	struct {
+		__u64 address[2];
+		__u32 word;
+	} __attribute__((packed, aligned(4)));
+	struct xlb_endpoint6 key;
+};
+
 static __always_inline __u32 endpoint_word(__u16 port, __u8 protocol)
 {
 	return port | (__u32)protocol << 16;
 }
 
-union endpoint4 {
-	__u32 word[2];
-	struct xlb_endpoint4 key;
-};
-
-union endpoint6 {
-	__u32 word[5];
-	struct xlb_endpoint6 key;
-};
-
 static __always_inline void endpoint4_set(union endpoint4 *endpoint, __be32 address, __u16 port,
 					  __u8 protocol)
 {
-	endpoint->word[0] = address;
-	endpoint->word[1] = endpoint_word(port, protocol);
+	endpoint->word = address | (__u64)endpoint_word(port, protocol) << 32;
 }
 
 static __always_inline void endpoint6_set(union endpoint6 *endpoint,
 					  const struct in6_addr *address, __u16 port,
 					  __u8 protocol)
 {
-	endpoint->word[0] = address->s6_addr32[0];
-	endpoint->word[1] = address->s6_addr32[1];
-	endpoint->word[2] = address->s6_addr32[2];
-	endpoint->word[3] = address->s6_addr32[3];
-	endpoint->word[4] = endpoint_word(port, protocol);
+	const __u64 *word = (const __u64 *)address;
+
+	endpoint->address[0] = word[0];
+	endpoint->address[1] = word[1];
+	endpoint->word = endpoint_word(port, protocol);
 }
 
 static __always_inline struct xlb_service *service4_at(const struct packet *p, __be32 address,
