@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The packet path's clock, and waiting for packets that are on their way. */
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/membarrier.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+
+#include "clock.h"
+
+#define INSTRUCTION(operation, to, from, distance, constant) \
+	{ .code = (operation), .dst_reg = (to), .src_reg = (from), .off = (distance), \
+	  .imm = (constant) }
+
+/* XDP: stores the jiffies at the start of the packet. */
+static const struct bpf_insn jiffies_program[] = {
+	INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0),
+	INSTRUCTION(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_jiffies64),
+	INSTRUCTION(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_6,
+		    offsetof(struct xdp_md, data), 0),
+	INSTRUCTION(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_3, BPF_REG_6,
+		    offsetof(struct xdp_md, data_end), 0),
+	INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_4, BPF_REG_2, 0, 0),
+	INSTRUCTION(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_4, 0, 0, sizeof(__u64)),
+	INSTRUCTION(BPF_JMP | BPF_JGT | BPF_X, BPF_REG_4, BPF_REG_3, 1, 0),
+	INSTRUCTION(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_2, BPF_REG_0, 0, 0),
+	INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, XDP_PASS),
+	INSTRUCTION(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+};
+
+__u32 clock_hz(void)
+{
+	struct timespec tick = {};
+
+	/* The coarse clock moves once a jiffy. */
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	return tick.tv_nsec ? (1000000000 + tick.tv_nsec / 2) / tick.tv_nsec : 100;
+}
+
+int clock_jiffies(__u64 *jiffies)
+{
+	__u8 packet[64] = {};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = sizeof(packet),
+		    .data_out = packet, .data_size_out = sizeof(packet), .repeat = 1);
+	int program, error;
+
+	program = bpf_prog_load(BPF_PROG_TYPE_XDP, "xlb_jiffies", "GPL", jiffies_program,
+				sizeof(jiffies_program) / sizeof(jiffies_program[0]), NULL);
+	if (program < 0)
+		return program;
+	error = bpf_prog_test_run_opts(program, &options);
+	close(program);
+	memcpy(jiffies, packet, sizeof(*jiffies));
+	return error;
+}
+
+int clock_grace(void)
+{
+	return syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? -errno : 0;
+}

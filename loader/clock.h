@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The packet path's clock, and waiting for packets that are on their way. */
+#ifndef XLB_CLOCK_H
+#define XLB_CLOCK_H
+
+#include <linux/types.h>
+
+/* Jiffies per second. */
+__u32 clock_hz(void);
+
+/* What bpf_jiffies64() tells a packet now; 0 or -errno. */
+int clock_jiffies(__u64 *jiffies);
+
+/*
+ * Returns once every packet that was being handled is done with what it has
+ * looked up (an RCU grace period).  0 or -errno.
+ */
+int clock_grace(void);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What every object of the command line looks like to main.c and batch.c. */
+#ifndef XLB_COMMAND_H
+#define XLB_COMMAND_H
+
+#include "args.h"
+#include "output.h"
+
+struct state;
+
+/* One run of xlb: its options, and what it has not written yet. */
+struct context {
+	const char *pin;	/* -pin, or NULL */
+	bool statistics;	/* -s */
+	bool force;		/* -force */
+	struct output output;
+	struct state *state;	/* locked and edited, NULL if nothing is pending */
+};
+
+/* A verb of an object. */
+struct command {
+	const char *name;	/* NULL ends the list */
+	enum status (*run)(struct context *context, struct args *args);
+	/*
+	 * Edits context->state, which is written once at the end of the call or
+	 * batch.  Before any other command runs, what is pending is written and
+	 * the lock released.
+	 */
+	bool edits;
+};
+
+/* An object: verbs, or one command of its own (load, lookup). */
+struct object {
+	const char *name;
+	const char *usage;	/* BNF, lines ending in \n, the first after "Usage: " */
+	const struct command *commands;	/* `show` is what no verb means */
+	enum status (*run)(struct context *context, struct args *args);
+};
+
+extern const struct object service_object;
+extern const struct object backend_object;
+extern const struct object config_object;
+extern const struct object flow_object;
+extern const struct object stats_object;
+extern const struct object lookup_object;
+extern const struct object load_object;
+extern const struct object unload_object;
+extern const struct object link_object;
+
+/* Runs one command line: an object, its verb and the rest. */
+enum status command_run(struct context *context, struct args *args);
+
+/* Runs the lines of a file (- is stdin). */
+enum status batch_run(struct context *context, const char *file);
+
+#endif

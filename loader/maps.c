@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The pinned maps: where they are, opening and locking them, reading them whole. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "maps.h"
+
+static const char *const folders[] = {
+	MAPS_OWN_FOLDER,
+	"/sys/fs/bpf/tc/globals",	/* iproute2 */
+	"/sys/fs/bpf",			/* bpftool, libbpf */
+};
+
+static const struct {
+	const char *name;
+	__u32 key, value;	/* sizes; a per-CPU value is rounded up to 8 bytes */
+} shapes[MAP_COUNT] = {
+	[MAP_CONFIG] = { "xlb_config", sizeof(__u32), sizeof(struct xlb_config) },
+	[MAP_SERVICES4] = { "xlb_services4", sizeof(struct xlb_endpoint4),
+			    sizeof(struct xlb_service) },
+	[MAP_SERVICES6] = { "xlb_services6", sizeof(struct xlb_endpoint6),
+			    sizeof(struct xlb_service) },
+	[MAP_BACKENDS] = { "xlb_backends", sizeof(struct xlb_backend_key),
+			   sizeof(struct xlb_backend) },
+	[MAP_TARGETS] = { "xlb_targets", sizeof(__u32), sizeof(struct xlb_target) },
+	[MAP_SLOTS] = { "xlb_slots", sizeof(__u32), sizeof(struct xlb_slots) },
+	[MAP_LINKS] = { "xlb_links", sizeof(__u32), sizeof(struct xlb_link) },
+	[MAP_REPLIES4] = { "xlb_replies4", sizeof(struct xlb_endpoint4),
+			   sizeof(struct xlb_reply) },
+	[MAP_REPLIES6] = { "xlb_replies6", sizeof(struct xlb_endpoint6),
+			   sizeof(struct xlb_reply) },
+	[MAP_NEXTHOPS] = { "xlb_nexthops", sizeof(__u32), sizeof(struct xlb_nexthop) },
+	[MAP_FLOWS4] = { "xlb_flows4", sizeof(struct xlb_tuple4), sizeof(struct xlb_flow) },
+	[MAP_FLOWS6] = { "xlb_flows6", sizeof(struct xlb_tuple6), sizeof(struct xlb_flow) },
+	[MAP_EMBRYOS4] = { "xlb_embryos4", sizeof(struct xlb_tuple4), sizeof(struct xlb_flow) },
+	[MAP_EMBRYOS6] = { "xlb_embryos6", sizeof(struct xlb_tuple6), sizeof(struct xlb_flow) },
+	[MAP_BUDGET] = { "xlb_budget", sizeof(__u32), sizeof(struct xlb_budget) },
+	[MAP_STATS] = { "xlb_stats", sizeof(__u32), sizeof(struct xlb_stats) },
+	[MAP_DROPS] = { "xlb_drops", sizeof(__u32), sizeof(struct xlb_drops) },
+};
+
+const char *map_name(enum map map)
+{
+	return shapes[map].name;
+}
+
+/* 0 if the maps are pinned in the folder, -ENOENT, or -errno. */
+static int folder_holds(const char *folder)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", folder, map_name(MAP_CONFIG)) >=
+	    (int)sizeof(path))
+		return -ENAMETOOLONG;
+	if (!access(path, F_OK))
+		return 0;
+	return errno == ENOTDIR ? -ENOENT : -errno;
+}
+
+int maps_find(struct maps *maps, const char *pin)
+{
+	unsigned found = 0;
+	int error;
+
+	if (!pin)
+		pin = getenv("XLB_PIN");
+	if (pin && *pin) {
+		snprintf(maps->folder, sizeof(maps->folder), "%s", pin);
+		return folder_holds(pin);
+	}
+	for (unsigned i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		error = folder_holds(folders[i]);
+		if (error == -ENOENT)
+			continue;
+		if (error)
+			return error;
+		snprintf(found++ ? maps->second : maps->folder, PATH_MAX, "%s", folders[i]);
+		if (found == 2)
+			return -ENOTUNIQ;
+	}
+	return found ? 0 : -ENOENT;
+}
+
+int maps_lock(const char *folder)
+{
+	int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error;
+
+	if (lock < 0)
+		return -errno;
+	while (flock(lock, LOCK_EX)) {
+		if (errno == EINTR)
+			continue;
+		error = -errno;
+		close(lock);
+		return error;
+	}
+	return lock;
+}
+
+static int map_open(struct maps *maps, enum map map)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+	char path[PATH_MAX + 32];
+	int error;
+
+	maps->culprit = map_name(map);
+	snprintf(path, sizeof(path), "%s/%s", maps->folder, map_name(map));
+	maps->fd[map] = bpf_obj_get(path);
+	if (maps->fd[map] < 0)
+		return maps->fd[map] == -ENOENT ? -ENODATA : maps->fd[map];
+	error = bpf_obj_get_info_by_fd(maps->fd[map], &info, &size);
+	if (error)
+		return error;
+	if (info.key_size != shapes[map].key || info.value_size != shapes[map].value)
+		return -EPROTO;
+	maps->entries[map] = info.max_entries;
+	return 0;
+}
+
+static int abi_check(struct maps *maps)
+{
+	struct xlb_config config;
+	__u32 zero = 0;
+	int error = bpf_map_lookup_elem(maps->fd[MAP_CONFIG], &zero, &config);
+
+	if (error)
+		return error;
+	maps->abi = config.abi;
+	return config.abi && config.abi != XLB_ABI ? -EPROTO : 0;
+}
+
+int maps_open(struct maps *maps, const char *pin, bool write)
+{
+	int error;
+
+	memset(maps, 0, sizeof(*maps));
+	maps->lock = -1;
+	for (enum map map = 0; map < MAP_COUNT; map++)
+		maps->fd[map] = -1;
+	error = maps_find(maps, pin);
+	if (!error && write) {
+		maps->lock = maps_lock(maps->folder);
+		error = maps->lock < 0 ? maps->lock : 0;
+	}
+	/* The version first: another may have other maps. */
+	if (!error)
+		error = map_open(maps, MAP_CONFIG);
+	if (!error)
+		error = abi_check(maps);
+	for (enum map map = MAP_CONFIG + 1; !error && map < MAP_COUNT; map++)
+		error = map_open(maps, map);
+	return error;
+}
+
+void maps_close(struct maps *maps)
+{
+	for (enum map map = 0; map < MAP_COUNT; map++)
+		if (maps->fd[map] >= 0)
+			close(maps->fd[map]);
+	if (maps->lock >= 0)
+		close(maps->lock);
+}
+
+enum status maps_fail(const struct args *args, const struct maps *maps, int error)
+{
+	switch (error) {
+	case -ENOENT:
+		if (maps->folder[0])
+			return args_fail(args, STATUS_REFUSED, "no maps of xlb in %s: load it there "
+					 "first (xlb -pin %s load dev IF)", maps->folder,
+					 maps->folder);
+		return args_fail(args, STATUS_REFUSED,
+				 "no maps of xlb: load it first (xlb load dev IF)");
+	case -ENOTUNIQ:
+		return args_fail(args, STATUS_REFUSED, "maps of xlb in both %s and %s: choose with "
+				 "-pin DIR or $XLB_PIN", maps->folder, maps->second);
+	case -ENODATA:
+		return args_fail(args, STATUS_REFUSED, "%s is missing in %s: unload, remove what is "
+				 "left there and load again", maps->culprit, maps->folder);
+	case -EPROTO:
+		return args_fail(args, STATUS_REFUSED, "%s in %s is of ABI %u, this xlb speaks %u: "
+				 "use the xlb that it was loaded with, or load again",
+				 maps->culprit, maps->folder, maps->abi, XLB_ABI);
+	case -EACCES:
+	case -EPERM:
+		return args_fail(args, STATUS_REFUSED, "not enough privilege for the maps in %s: "
+				 "run as root, or with CAP_BPF and CAP_NET_ADMIN",
+				 maps->folder[0] ? maps->folder : "/sys/fs/bpf");
+	default:
+		return args_fail(args, STATUS_REFUSED, "maps of xlb in %s: %s", maps->folder,
+				 strerror(-error));
+	}
+}
+
+/* Makes room for at least 1024 entries more. */
+static int room_make(void **keys, void **values, enum map map, unsigned count, unsigned *room)
+{
+	void *more;
+
+	if (*room - count >= 1024)
+		return 0;
+	*room = *room * 2 + 1024;
+	more = realloc(*keys, (size_t)*room * shapes[map].key);
+	if (!more)
+		return -ENOMEM;
+	*keys = more;
+	more = realloc(*values, (size_t)*room * shapes[map].value);
+	if (!more)
+		return -ENOMEM;
+	*values = more;
+	return 0;
+}
+
+int map_read(const struct maps *maps, enum map map, void **keys, void **values, unsigned *count)
+{
+	unsigned room = 0;
+	__u64 place[8];		/* where the kernel is; at most a key */
+	bool begun = false;
+	__u32 got;
+	int error;
+
+	*keys = *values = NULL;
+	*count = 0;
+	do {
+		error = room_make(keys, values, map, *count, &room);
+		if (error)
+			break;
+		got = room - *count;
+		error = bpf_map_lookup_batch(maps->fd[map], begun ? place : NULL, place,
+					     (char *)*keys + (size_t)*count * shapes[map].key,
+					     (char *)*values + (size_t)*count * shapes[map].value,
+					     &got, NULL);
+		if (!error || error == -ENOENT)
+			*count += got;
+		begun = true;
+	} while (!error);
+	if (error == -ENOENT)
+		return 0;
+	free(*keys);
+	free(*values);
+	*keys = *values = NULL;
+	*count = 0;
+	return error;
+}
+
+int map_read_percpu(const struct maps *maps, enum map map, __u32 key, void **values,
+		    unsigned *count)
+{
+	int cpus = libbpf_num_possible_cpus();
+	int error;
+
+	*values = NULL;
+	if (cpus < 0)
+		return cpus;
+	*count = cpus;
+	*values = malloc((size_t)cpus * shapes[map].value);
+	if (!*values)
+		return -ENOMEM;
+	error = bpf_map_lookup_elem(maps->fd[map], &key, *values);
+	if (error) {
+		free(*values);
+		*values = NULL;
+	}
+	return error;
+}

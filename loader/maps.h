@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The pinned maps: where they are, opening and locking them, reading them whole. */
+#ifndef XLB_MAPS_H
+#define XLB_MAPS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/types.h>
+
+#include "xlb_abi.h"
+#include "args.h"
+
+/* Where `xlb load` pins. */
+#define MAPS_OWN_FOLDER "/sys/fs/bpf/xlb"
+
+enum map {
+	MAP_CONFIG,
+	MAP_SERVICES4,
+	MAP_SERVICES6,
+	MAP_BACKENDS,
+	MAP_TARGETS,
+	MAP_SLOTS,
+	MAP_LINKS,
+	MAP_REPLIES4,
+	MAP_REPLIES6,
+	MAP_NEXTHOPS,
+	MAP_FLOWS4,
+	MAP_FLOWS6,
+	MAP_EMBRYOS4,
+	MAP_EMBRYOS6,
+	MAP_BUDGET,
+	MAP_STATS,
+	MAP_DROPS,
+	MAP_COUNT,
+};
+
+struct maps {
+	char folder[PATH_MAX];	/* where they are pinned */
+	char second[PATH_MAX];	/* the other set of -ENOTUNIQ */
+	const char *culprit;	/* the map of -ENODATA and -EPROTO */
+	__u32 abi;		/* what -EPROTO found */
+	int lock;		/* the folder, held by writers; else -1 */
+	int fd[MAP_COUNT];
+	__u32 entries[MAP_COUNT];	/* max_entries */
+};
+
+/* "xlb_config" and so on. */
+const char *map_name(enum map map);
+
+/*
+ * Finds the one folder that holds the maps: pin, else $XLB_PIN, else the places
+ * where xlb, iproute2 and bpftool pin.  0 and maps->folder; -ENOENT: none;
+ * -ENOTUNIQ: two, in folder and second; -EACCES, -EPERM.
+ */
+int maps_find(struct maps *maps, const char *pin);
+
+/*
+ * Waits for the writers' lock on a folder.  Returns a descriptor whose close()
+ * releases it, or -errno.
+ */
+int maps_lock(const char *folder);
+
+/*
+ * Finds and opens all maps, under the lock if write.  0 or what maps_find()
+ * says; -ENODATA: one is missing; -EPROTO: other sizes or another ABI version
+ * (0, fresh, is fine).  Always to be followed by maps_close().
+ */
+int maps_open(struct maps *maps, const char *pin, bool write);
+void maps_close(struct maps *maps);
+
+/* Says what an error of the above means and what to do; STATUS_REFUSED. */
+enum status maps_fail(const struct args *args, const struct maps *maps, int error);
+
+/*
+ * All entries of a hash, or of an array that is not per CPU: the key and the
+ * value of entry i start at byte i times their size.  The caller frees both.
+ * Packets may change the map meanwhile.  0 or -errno.
+ */
+int map_read(const struct maps *maps, enum map map, void **keys, void **values, unsigned *count);
+
+/* The values of all CPUs at one place of a per-CPU array, which the caller frees. */
+int map_read_percpu(const struct maps *maps, enum map map, __u32 key, void **values,
+		    unsigned *count);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The object file xlb.o: where it is, and loading one program of it. */
+#ifndef XLB_OBJECT_H
+#define XLB_OBJECT_H
+
+#include <limits.h>
+#include <bpf/libbpf.h>
+
+/*
+ * The object file: the given one, else $XLB_OBJECT, else as installed, else
+ * beside the executable or in ../bpf of its build tree.  path has PATH_MAX bytes.
+ * 0 or -ENOENT.
+ */
+int object_find(const char *given, char *path);
+
+/*
+ * Loads one program (all are of type XDP) with its maps pinned by name under
+ * folder: those that are there are shared, sizes included, the others made.
+ * The caller closes with bpf_object__close().  0 or -errno.
+ */
+int object_load(const char *path, const char *program, const char *folder,
+		struct bpf_object **object);
+
+#endif
