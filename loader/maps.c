@@ -12,10 +12,11 @@
 
 #include "maps.h"
 
-static const char *const folders[] = {
+const char *const maps_folders[] = {
 	MAPS_OWN_FOLDER,
 	"/sys/fs/bpf/tc/globals",	/* iproute2 */
 	"/sys/fs/bpf",			/* bpftool, libbpf */
+	NULL,
 };
 
 static const struct {
@@ -75,13 +76,13 @@ int maps_find(struct maps *maps, const char *pin)
 		snprintf(maps->folder, sizeof(maps->folder), "%s", pin);
 		return folder_holds(pin);
 	}
-	for (unsigned i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		error = folder_holds(folders[i]);
+	for (unsigned i = 0; maps_folders[i]; i++) {
+		error = folder_holds(maps_folders[i]);
 		if (error == -ENOENT)
 			continue;
 		if (error)
 			return error;
-		snprintf(found++ ? maps->second : maps->folder, PATH_MAX, "%s", folders[i]);
+		snprintf(found++ ? maps->second : maps->folder, PATH_MAX, "%s", maps_folders[i]);
 		if (found == 2)
 			return -ENOTUNIQ;
 	}

@@ -14,6 +14,9 @@
 /* Where `xlb load` pins. */
 #define MAPS_OWN_FOLDER "/sys/fs/bpf/xlb"
 
+/* Where xlb, iproute2 and bpftool pin, NULL at the end. */
+extern const char *const maps_folders[];
+
 enum map {
 	MAP_CONFIG,
 	MAP_SERVICES4,
