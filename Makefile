@@ -27,6 +27,9 @@ BPF_HEADERS = $(wildcard bpf/*.h)
 LOADER_SOURCES = $(wildcard loader/*.c)
 LOADER_OBJECTS = $(LOADER_SOURCES:.c=.o)
 LIBRARIES = libbpf libelf libmnl jansson
+BENCH_HEADERS = $(wildcard tests/bench/*.h) bpf/xlb_abi.h
+BENCH_SOURCES = $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
+BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
 SCRIPTS = $(wildcard scripts/xlb-*)
 MAN_PAGES = $(wildcard man/*.[78])
 
@@ -41,7 +44,17 @@ loader/%.o: loader/%.c $(wildcard loader/*.h) bpf/xlb_abi.h Makefile
 loader/xlb: $(LOADER_OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(shell pkg-config --libs $(LIBRARIES)) -o $@
 
+tests/bench/%.o: tests/bench/%.bpf.c tests/bench/bench.h
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+tests/bench/bench: $(BENCH_SOURCES) $(BENCH_HEADERS) Makefile
+	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(BENCH_SOURCES) \
+		$(shell pkg-config --cflags --libs libbpf) -o $@
+
+bench: bpf/xlb.o tests/bench/bench $(BENCH_PROGRAMS)
+	tests/bench/run $(BENCH_FLAGS)
+
 deps:
 	@tests/deps.sh $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
 
-.PHONY: all deps
+.PHONY: all bench deps
