@@ -60,26 +60,22 @@ static __always_inline int balance(struct packet *p, const struct xlb_config *co
 				   const struct xlb_service *service, const bool v6,
 				   bool any_address)
 {
-	const bool loopback = p->ctx->ingress_ifindex == LOOPBACK_IFINDEX;
 	__u64 now = bpf_jiffies64();
 	struct choice choice = {};
 	struct xlb_target *target;
 	struct translation to;
-	enum way way = WAY_LOCAL;
+	enum way way;
 	struct hop hop = {};
 
-	if (unlikely(p->fragment))
-		return drop(fragment);
-	if (unlikely(p->malformed))
-		return drop(malformed);
+	if (unlikely(p->fault))
+		return drop_faulty(p);
 
 	pick(p, config, service, &choice, v6, false, now);
 	target = target_at(choice.backend);
 	if (unlikely(!choice.backend || !target))
 		return drop(no_backend);
 
-	if (likely(!loopback))
-		way = route_backend(p, target, choice.backend, &hop, config->hz, v6, now);
+	way = route_backend(p, target, choice.backend, &hop, config->hz, v6, now);
 	if (unlikely(way == WAY_DROP))
 		return XDP_DROP;
 	if (unlikely(way == WAY_UNKNOWN))

@@ -20,6 +20,11 @@ static __always_inline int drop_reason(const __u32 reason)
 	return XDP_DROP;
 }
 
+static __always_inline int drop_faulty(const struct packet *p)
+{
+	return p->fault == FAULT_FRAGMENT ? drop(fragment) : drop(malformed);
+}
+
 static __always_inline void count_in(const struct packet *p, __u32 backend, bool connection)
 {
 	struct xlb_stats *stats = bpf_map_lookup_elem(&xlb_stats, &backend);

@@ -85,6 +85,9 @@ static __always_inline enum way route(struct packet *p, const __u32 *source,
 {
 	struct bpf_fib_lookup fib = {};
 
+	/* What comes in by lo is for this machine, whatever its address. */
+	if (p->ctx->ingress_ifindex == LOOPBACK_IFINDEX)
+		return WAY_STACK;
 	switch (fib_find(p, &fib, source, destination, v6)) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 		break;

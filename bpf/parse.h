@@ -46,6 +46,13 @@ struct ipv6_fragment {
 	__be32 id;
 };
 
+/* Why a packet for a service cannot be balanced. */
+enum fault {
+	FAULT_NONE,
+	FAULT_FRAGMENT,		/* the first of several */
+	FAULT_MALFORMED,	/* a length says more than there is, or too little */
+};
+
 /* A TCP or UDP packet.  The pointers into the frame have been checked for the
  * whole of the fixed headers; none of them survives bpf_xdp_adjust_head. */
 struct packet {
@@ -59,9 +66,8 @@ struct packet {
 	__u16 destination_port;	/* host order */
 	__u8 protocol;
 	bool tagged;		/* has a VLAN tag */
-	bool fragment;		/* the first of several */
 	bool opening;		/* TCP with SYN and no ACK */
-	bool malformed;		/* a length says more than there is */
+	enum fault fault;
 	__u32 bytes;		/* length of the frame */
 };
 
@@ -100,8 +106,10 @@ static __always_inline bool parse_ipv4(struct packet *p, void *header, void *end
 	if (fragment & IP_FRAGMENT_OFFSET)
 		return false;
 	length = bpf_ntohs(ip->tot_len);
-	p->malformed = header + length > end || length < ip->ihl * 4 + sizeof(struct udphdr);
-	p->fragment = fragment & IP_MORE_FRAGMENTS;
+	if (fragment & IP_MORE_FRAGMENTS)
+		p->fault = FAULT_FRAGMENT;
+	if (header + length > end || length < ip->ihl * 4 + sizeof(struct udphdr))
+		p->fault = FAULT_MALFORMED;
 	p->protocol = ip->protocol;
 	p->ip4 = ip;
 	if (likely(ip->ihl == 5))
@@ -118,7 +126,8 @@ static __always_inline bool parse_ipv6(struct packet *p, void *header, void *end
 	if ((void *)(ip + 1) > end || ip->version != 6)
 		return false;
 	length = bpf_ntohs(ip->payload_len);
-	p->malformed = header + sizeof(*ip) + length > end || length < sizeof(struct udphdr);
+	if (header + sizeof(*ip) + length > end || length < sizeof(struct udphdr))
+		p->fault = FAULT_MALFORMED;
 	p->protocol = ip->nexthdr;
 	p->ip6 = ip;
 	if (likely(p->protocol != IPV6_NEXT_FRAGMENT))
@@ -127,7 +136,8 @@ static __always_inline bool parse_ipv6(struct packet *p, void *header, void *end
 	if ((void *)(fragment + 1) > end ||
 	    bpf_ntohs(fragment->offset_more) & IPV6_FRAGMENT_OFFSET)
 		return false;
-	p->fragment = true;
+	if (!p->fault)
+		p->fault = FAULT_FRAGMENT;
 	p->protocol = fragment->next;
 	return parse_transport(p, fragment + 1, end);
 }

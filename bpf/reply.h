@@ -41,10 +41,9 @@ static __always_inline bool reply_recorded(const struct packet *p, struct transl
 
 static __always_inline int reply(struct packet *p, const struct xlb_needs *needs, const bool v6)
 {
-	const bool loopback = p->ctx->ingress_ifindex == LOOPBACK_IFINDEX;
 	struct xlb_reply *reply = reply_at(p, p->source_port, v6);
 	struct translation to;
-	enum way way = WAY_STACK;
+	enum way way;
 	struct hop hop = {};
 
 	if (!reply && unlikely(v6 ? needs->any_port6 : needs->any_port4))
@@ -56,8 +55,7 @@ static __always_inline int reply(struct packet *p, const struct xlb_needs *needs
 	if (unlikely(reply->by_flow) && !reply_recorded(p, &to, v6))
 		return XDP_PASS;
 
-	if (likely(!loopback))
-		way = route(p, to.address, v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr, &hop, v6);
+	way = route(p, to.address, v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr, &hop, v6);
 	/* This machine's own connection to a backend: a health check, say.  Where
 	 * the kernel does not forward it cannot tell which it is, but can only
 	 * be that. */
@@ -65,10 +63,8 @@ static __always_inline int reply(struct packet *p, const struct xlb_needs *needs
 		return XDP_PASS;
 	if (unlikely(way == WAY_DROP))
 		return XDP_DROP;
-	if (unlikely(p->fragment))
-		return drop(fragment);
-	if (unlikely(p->malformed))
-		return drop(malformed);
+	if (unlikely(p->fault))
+		return drop_faulty(p);
 	if (likely(way == WAY_SEND)) {
 		if (!hop_usable(p, &hop))
 			way = WAY_STACK;

@@ -22,22 +22,24 @@ struct translation {
 
 /* Sums are of 16-bit words in the order of the wire, unfolded: 32-bit words may
  * be added as they are, since 2^16 is 1 in one's complement arithmetic. */
-static __always_inline __u16 checksum_fold(__u64 sum)
+static __always_inline __u32 sum_fold(__u64 sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
+	return (sum & 0xffff) + (sum >> 16);
 }
 
-static __always_inline void checksum_update(__u16 *checksum, __u64 difference)
+/* `difference` is ~m + m' of what changed, folded once: 20 bits at most. */
+static __always_inline void checksum_update(__u16 *checksum, __u32 difference)
 {
-	*checksum = ~checksum_fold((__u16)~*checksum + difference);
+	__u32 sum = (__u16)~*checksum + difference;
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	*checksum = ~sum;
 }
 
-/* Puts the new address in place; ~m + m' of what changed. */
-static __always_inline __u64 address_replace(__u32 *address, const __u32 *by, const bool v6)
+/* Puts the new address in place; ~m + m' of what changed, folded once. */
+static __always_inline __u32 address_replace(__u32 *address, const __u32 *by, const bool v6)
 {
 	const int words = v6 ? 4 : 1;
 	__u64 difference = 0;
@@ -49,10 +51,10 @@ static __always_inline __u64 address_replace(__u32 *address, const __u32 *by, co
 		difference += (__u64)(__u32)~address[i] + word;
 		address[i] = word;
 	}
-	return difference;
+	return sum_fold(difference);
 }
 
-static __always_inline void transport_checksum(struct packet *p, __u64 difference)
+static __always_inline void transport_checksum(struct packet *p, __u32 difference)
 {
 	const bool udp = p->protocol == XLB_UDP;
 
@@ -67,7 +69,7 @@ static __always_inline void transport_checksum(struct packet *p, __u64 differenc
 static __always_inline void rewrite(struct packet *p, const enum end end,
 				    const struct translation *to, const bool v6)
 {
-	__u64 difference;
+	__u32 difference;
 	__be16 by;
 
 	if (v6) {
