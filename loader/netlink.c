@@ -76,7 +76,7 @@ static bool link_guess_redirect(const struct netlink_link *link, unsigned type, 
 		return false;
 	if (!*kind)
 		return link->mode == NETLINK_XDP_NATIVE;
-	return !strcmp(kind, "veth") || !strcmp(kind, "tun");
+	return link->veth || !strcmp(kind, "tun");
 }
 
 static int on_link(const struct nlmsghdr *answer, void *context)
@@ -112,6 +112,7 @@ static int on_link(const struct nlmsghdr *answer, void *context)
 			break;
 		}
 	}
+	link->veth = !strcmp(kind, "veth");
 	link->redirect = link_guess_redirect(link, header->ifi_type, kind);
 	return MNL_CB_OK;
 }
@@ -210,6 +211,27 @@ int netlink_links(struct netlink_link **link, unsigned *count)
 	*link = links.link;
 	*count = links.count;
 	return 0;
+}
+
+int netlink_link(const char *name, struct netlink_link *link)
+{
+	unsigned i, count, ifindex = if_nametoindex(name);
+	struct netlink_link *links;
+	int err;
+
+	if (!ifindex)
+		return -errno;
+	err = netlink_links(&links, &count);
+	if (err)
+		return err;
+	for (i = 0; i < count && links[i].ifindex != ifindex; i++)
+		;
+	if (i < count)
+		*link = links[i];
+	else
+		err = -ENODEV;
+	free(links);
+	return err;
 }
 
 int netlink_xdp_set(unsigned ifindex, int prog_fd, int expected_fd, enum netlink_xdp_mode mode)

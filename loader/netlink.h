@@ -20,6 +20,7 @@ struct netlink_link {
 	unsigned mtu;
 	char name[IFNAMSIZ];
 	bool loopback;
+	bool veth;
 	bool redirect;		/* takes frames that XDP redirects to it */
 	enum netlink_xdp_mode mode;
 	__u32 xdp_id;		/* of the program, 0: none; with two, not the offloaded one */
@@ -30,6 +31,9 @@ struct netlink_link {
  * *links.  0 or -errno.
  */
 int netlink_links(struct netlink_link **links, unsigned *count);
+
+/* The link of a name, which may be an alternative one; 0, -ENODEV or -errno. */
+int netlink_link(const char *name, struct netlink_link *link);
 
 /*
  * Attach prog_fd (-1: detach) to a link in one step, if what is attached now is

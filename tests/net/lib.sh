@@ -192,9 +192,9 @@ router() { # NETNS
 # made by the sender (XDP would see partial ones), and GRO, set once both ends are
 # up, makes either end take frames that XDP sends.
 wire() {
-	ip link add "$2" netns "$1" type veth peer name "$4" netns "$3"
-	ip -n "$1" link set "$2" up
-	ip -n "$3" link set "$4" up
+	ip link add name "$2" netns "$1" type veth peer name "$4" netns "$3"
+	ip -n "$1" link set dev "$2" up
+	ip -n "$3" link set dev "$4" up
 	on "$1" ethtool -K "$2" tx off gro on >/dev/null
 	on "$3" ethtool -K "$4" tx off gro on >/dev/null
 }
@@ -255,15 +255,15 @@ topology_one_arm() { # BACKENDS
 	host client
 	wire balancer eth0 segment balancer
 	wire client eth0 segment client
-	ip -n segment link set balancer master bridge
-	ip -n segment link set client master bridge
+	ip -n segment link set dev balancer master bridge
+	ip -n segment link set dev client master bridge
 	address balancer eth0 10.1.0.1/24 fd00:1::1/64
 	address client eth0 10.1.0.2/24 fd00:1::2/64
 	default_route client 10.1.0.1 fd00:1::1
 	for n in $(seq "$1"); do
 		host "b$n"
 		wire "b$n" eth0 segment "b$n"
-		ip -n segment link set "b$n" master bridge
+		ip -n segment link set dev "b$n" master bridge
 		address balancer eth0 "10.2.$n.1/24" "fd00:2:$n::1/64"
 		address "b$n" eth0 "$(backend4 "$n")/24" "$(backend6 "$n")/64"
 		default_route "b$n" "10.2.$n.1" "fd00:2:$n::1"

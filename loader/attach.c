@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* xlb load, xlb unload: put xlb's program on an interface and take it off. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <linux/magic.h>
+
+#include "command.h"
+#include "link.h"
+#include "object.h"
+#include "program.h"
+#include "sysctl.h"
+
+#define BPFFS "/sys/fs/bpf"
+#define PROGRAM "xlb_xdp"
+
+/* Who it is about, and with which maps. */
+struct attach {
+	struct netlink_link link;
+	struct program attached;	/* what is there before */
+	struct maps maps;		/* locked */
+	bool fresh;			/* no maps were there before */
+	bool made;			/* nor was the folder */
+};
+
+static const struct choice modes[] = {
+	{ "native", NETLINK_XDP_NATIVE },
+	{ "generic", NETLINK_XDP_GENERIC },
+	{},
+};
+
+enum { KEYWORD_MODE, KEYWORD_OBJECT };
+
+static const char *explain(int err)
+{
+	return *netlink_explanation() ? netlink_explanation() : strerror(-err);
+}
+
+/* Takes `dev IF` and looks who is there; what is of others is left alone. */
+static enum status attach_begin(struct args *args, struct attach *attach)
+{
+	static const char *const ip_modes[] = {
+		[NETLINK_XDP_NATIVE] = "xdpdrv",
+		[NETLINK_XDP_GENERIC] = "xdpgeneric",
+		[NETLINK_XDP_OFFLOAD] = "xdpoffload",
+	};
+	enum status status = link_argument(args, &attach->link);
+	int err;
+
+	attach->attached.fd = -1;
+	if (status)
+		return status;
+	err = program_open(attach->link.xdp_id, &attach->attached);
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "program %u: %s", attach->link.xdp_id,
+				 strerror(-err));
+	if (attach->attached.fd >= 0 && !attach->attached.config)
+		return args_fail(args, STATUS_REFUSED, "program %u (%s) is attached, which is not "
+				 "xlb's: ip link set dev %s %s off", attach->attached.id,
+				 attach->attached.name, attach->link.name,
+				 ip_modes[attach->link.mode]);
+	return STATUS_DONE;
+}
+
+/* xlb runs there already: the new program must be able to take its place. */
+static enum status attached_check(const struct args *args, const struct attach *attach,
+				  enum netlink_xdp_mode mode)
+{
+	if (attach->attached.fd < 0)
+		return STATUS_DONE;
+	if (attach->attached.config != program_map_id(attach->maps.fd[MAP_CONFIG]))
+		return args_fail(args, STATUS_REFUSED, "runs xlb with maps of another place: "
+				 "xlb unload dev %s", attach->link.name);
+	if (mode && mode != attach->link.mode)
+		return args_fail(args, STATUS_REFUSED, "runs xlb in %s mode: xlb unload dev %s",
+				 choice_name(link_modes, attach->link.mode), attach->link.name);
+	return STATUS_DONE;
+}
+
+/* As ip(8) does; without it nothing can be pinned. */
+static int bpffs_mount(const char *folder)
+{
+	struct statfs about;
+
+	if (strncmp(folder, BPFFS, strlen(BPFFS)))
+		return 0;
+	if (statfs(BPFFS, &about))
+		return -errno;
+	if (about.f_type == BPF_FS_MAGIC)
+		return 0;
+	return mount("bpf", BPFFS, "bpf", 0, "mode=0700") ? -errno : 0;
+}
+
+static bool folder_holds(const char *folder)
+{
+	struct maps maps;
+
+	return !maps_find(&maps, folder);
+}
+
+/* Makes and locks the folder of a new set of maps. */
+static int folder_make(struct attach *attach)
+{
+	char *folder = attach->maps.folder;
+	struct statfs about;
+	int err;
+
+	if (!*folder)
+		strcpy(folder, MAPS_OWN_FOLDER);
+	err = bpffs_mount(folder);
+	if (err)
+		return err;
+	attach->made = !mkdir(folder, 0700);
+	if (!attach->made && errno != EEXIST)
+		return -errno;
+	attach->maps.lock = maps_lock(folder);
+	if (attach->maps.lock < 0)
+		return attach->maps.lock;
+	/* Another xlb may have had the lock before. */
+	attach->fresh = !folder_holds(folder);
+	return fstatfs(attach->maps.lock, &about) || about.f_type != BPF_FS_MAGIC ? -EMEDIUMTYPE : 0;
+}
+
+/* Attaches in one step; without a word about the mode, native if the driver can. */
+static enum status program_attach(const struct args *args, const struct attach *attach, int fd,
+				  enum netlink_xdp_mode wanted)
+{
+	unsigned ifindex = attach->link.ifindex;
+	int err, expected = attach->attached.fd;
+	enum netlink_xdp_mode mode = wanted;
+	char why[256];
+
+	if (!mode)
+		mode = expected < 0 ? NETLINK_XDP_NATIVE : attach->link.mode;
+	err = netlink_xdp_set(ifindex, fd, expected, mode);
+	if (err && !wanted && expected < 0 && err != -EBUSY && err != -EEXIST && err != -EPERM) {
+		snprintf(why, sizeof(why), "%s", explain(err));
+		mode = NETLINK_XDP_GENERIC;
+		err = netlink_xdp_set(ifindex, fd, expected, mode);
+		if (!err)
+			args_warn(args, "in generic mode, which is slower (native: %s)", why);
+	}
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "%s mode: %s",
+				 choice_name(link_modes, mode), explain(err));
+	return STATUS_DONE;
+}
+
+static enum status object_attach(const struct args *args, const struct attach *attach,
+				 const struct keyword *keywords)
+{
+	enum netlink_xdp_mode mode = keywords[KEYWORD_MODE].number;
+	struct bpf_object *object;
+	struct bpf_program *program;
+	enum status status;
+	char path[PATH_MAX];
+	int err = object_find(keywords[KEYWORD_OBJECT].word, path);
+
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "obj %s: %s", path, strerror(-err));
+	err = object_load(path, PROGRAM, attach->maps.folder, &object);
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "obj %s: with maps in %s: %s", path,
+				 attach->maps.folder, strerror(-err));
+	program = bpf_object__find_program_by_name(object, PROGRAM);
+	status = program_attach(args, attach, bpf_program__fd(program), mode);
+	if (status && attach->fresh)
+		bpf_object__unpin_maps(object, NULL);
+	bpf_object__close(object);
+	return status;
+}
+
+/* With what maps_open() said: joins that set, or makes one. */
+static enum status load_with_maps(const struct args *args, struct attach *attach,
+				  const struct keyword *keywords, int opened)
+{
+	enum status status;
+	int err = 0;
+
+	/* One that misses some was left by a loader that died: completed now. */
+	if (opened && opened != -ENOENT && opened != -ENODATA)
+		return maps_fail(args, &attach->maps, opened);
+	status = attached_check(args, attach, keywords[KEYWORD_MODE].number);
+	if (status)
+		return status;
+	if (opened == -ENOENT)
+		err = folder_make(attach);
+	if (err)
+		status = args_fail(args, STATUS_REFUSED, "%s: %s", attach->maps.folder,
+				   err == -EMEDIUMTYPE ? "not on a bpf file system" : strerror(-err));
+	else
+		status = object_attach(args, attach, keywords);
+	if (status && attach->made)
+		rmdir(attach->maps.folder);
+	return status;
+}
+
+/* Tells the packet program which links take frames, and the user what else is missing. */
+static enum status links_update(const struct args *args, const char *folder)
+{
+	struct maps maps;
+	int err = maps_open(&maps, folder, true);
+
+	if (!err)
+		err = link_refresh(&maps);
+	if (!err)
+		link_warn(&maps);
+	maps_close(&maps);
+	return err ? maps_fail(args, &maps, err) : STATUS_DONE;
+}
+
+static enum status cmd_load(struct context *context, struct args *args)
+{
+	struct keyword keywords[] = {
+		[KEYWORD_MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = modes },
+		[KEYWORD_OBJECT] = { .name = "obj", .type = KEYWORD_WORD },
+		{},
+	};
+	struct attach attach = {};
+	const char *pin = context->pin;
+	char folder[PATH_MAX];
+	enum status status = attach_begin(args, &attach);
+	int err;
+
+	if (!status)
+		status = args_keywords(args, keywords);
+	if (!status) {
+		if (!pin && !getenv("XLB_PIN") && program_folder(&attach.attached, NULL, folder))
+			pin = folder;
+		err = maps_open(&attach.maps, pin, true);
+		status = load_with_maps(args, &attach, keywords, err);
+		maps_close(&attach.maps);
+	}
+	program_close(&attach.attached);
+	if (status)
+		return status;
+	if (!attach.link.loopback)
+		sysctl_prepare(args, attach.link.name);
+	return links_update(args, attach.maps.folder);
+}
+
+/* The maps of a program that has left; they stay, since they hold all there is. */
+static enum status maps_leave(const struct args *args, const struct program *program,
+			      const char *folder)
+{
+	struct netlink_link *links;
+	struct program other;
+	unsigned i, count, left = 0;
+
+	if (netlink_links(&links, &count))
+		return STATUS_DONE;
+	for (i = 0; i < count; i++) {
+		if (!links[i].xdp_id || program_open(links[i].xdp_id, &other))
+			continue;
+		left += other.config == program->config;
+		program_close(&other);
+	}
+	free(links);
+	if (left)
+		return links_update(args, folder);
+	args_warn(args, "its maps stay: rm %s/xlb_*", folder);
+	return STATUS_DONE;
+}
+
+static enum status cmd_unload(struct context *context, struct args *args)
+{
+	struct attach attach = {};
+	char folder[PATH_MAX];
+	enum status status = attach_begin(args, &attach);
+	int err;
+
+	if (!status)
+		status = args_end(args);
+	if (!status && attach.attached.fd < 0)
+		status = args_fail(args, STATUS_REFUSED, "does not run xlb");
+	if (!status) {
+		err = netlink_xdp_set(attach.link.ifindex, -1, attach.attached.fd,
+				      attach.link.mode);
+		if (err)
+			status = args_fail(args, STATUS_REFUSED, "%s", explain(err));
+		else if (program_folder(&attach.attached, context->pin, folder))
+			status = maps_leave(args, &attach.attached, folder);
+	}
+	program_close(&attach.attached);
+	return status;
+}
+
+const struct object load_object = {
+	.name = "load",
+	.usage = "xlb load dev IF [ mode { native | generic } ] [ obj FILE ]\n",
+	.run = cmd_load,
+};
+
+const struct object unload_object = {
+	.name = "unload",
+	.usage = "xlb unload dev IF\n",
+	.run = cmd_unload,
+};

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* xlb link: interfaces that run xlb, and what the others want of interfaces. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <bpf/bpf.h>
+
+#include "command.h"
+#include "link.h"
+#include "program.h"
+#include "sysctl.h"
+
+const struct choice link_modes[] = {
+	{ "native", NETLINK_XDP_NATIVE },
+	{ "generic", NETLINK_XDP_GENERIC },
+	{ "offload", NETLINK_XDP_OFFLOAD },
+	{},
+};
+
+enum status link_argument(struct args *args, struct netlink_link *link)
+{
+	const char *word = args_take(args);
+	int err;
+
+	if (!word || strcmp(word, "dev"))
+		return args_fail(args, STATUS_USAGE, "%s: dev IF is to come first",
+				 word ? word : "no interface");
+	word = args_subject(args);
+	if (!word)
+		return args_fail(args, STATUS_USAGE, "dev: needs a value");
+	err = netlink_link(word, link);
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "%s",
+				 err == -ENODEV ? "no such interface" : strerror(-err));
+	return STATUS_DONE;
+}
+
+static bool links_redirect(const struct netlink_link *links, unsigned count, __u32 ifindex)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (links[i].ifindex == ifindex)
+			return links[i].redirect;
+	}
+	return false;
+}
+
+/* Links that are gone, or take no frames any more. */
+static int stale_delete(const struct maps *maps, const struct netlink_link *links, unsigned count)
+{
+	void *keys, *values;
+	unsigned i, old;
+	int err = map_read(maps, MAP_LINKS, &keys, &values, &old);
+
+	for (i = 0; i < old && !err; i++) {
+		__u32 *ifindex = (__u32 *)keys + i;
+
+		if (links_redirect(links, count, *ifindex))
+			continue;
+		err = bpf_map_delete_elem(maps->fd[MAP_LINKS], ifindex);
+	}
+	free(keys);
+	free(values);
+	return err == -ENOENT ? 0 : err;
+}
+
+int link_refresh(const struct maps *maps)
+{
+	const struct xlb_link takes = { .redirect = 1 };
+	struct netlink_link *links;
+	unsigned i, count;
+	int err = netlink_links(&links, &count);
+
+	if (err)
+		return err;
+	err = stale_delete(maps, links, count);
+	for (i = 0; i < count && !err; i++) {
+		if (!links[i].redirect)
+			continue;
+		err = bpf_map_update_elem(maps->fd[MAP_LINKS], &links[i].ifindex, &takes,
+					  BPF_NOEXIST);
+		if (err == -EEXIST)
+			err = 0;
+	}
+	free(links);
+	return err == -E2BIG ? 0 : err;
+}
+
+static bool map_filled(const struct maps *maps, enum map map)
+{
+	struct xlb_endpoint6 key;	/* the larger one */
+
+	return !bpf_map_get_next_key(maps->fd[map], NULL, &key);
+}
+
+static void warn_forwarding(const struct maps *maps, const char *dev, int family)
+{
+	char settings[256];
+
+	if (!map_filled(maps, family == AF_INET ? MAP_SERVICES4 : MAP_SERVICES6))
+		return;
+	sysctl_missing(family, dev, settings, sizeof(settings));
+	if (*settings)
+		args_warn(NULL, "warning: %s: forwarding is off: sysctl -w %s", dev, settings);
+}
+
+void link_warn(const struct maps *maps)
+{
+	__u32 config = program_map_id(maps->fd[MAP_CONFIG]);
+	struct netlink_link *links;
+	struct program program;
+	unsigned i, count;
+
+	if (netlink_links(&links, &count))
+		return;
+	for (i = 0; i < count; i++) {
+		const struct netlink_link *link = &links[i];
+
+		if (!link->xdp_id || link->loopback || program_open(link->xdp_id, &program))
+			continue;
+		program_close(&program);
+		if (program.config != config)
+			continue;
+		warn_forwarding(maps, link->name, AF_INET);
+		warn_forwarding(maps, link->name, AF_INET6);
+		if (link->veth && !link->redirect && link->mode == NETLINK_XDP_NATIVE)
+			args_warn(NULL, "warning: %s: its peer takes no frames that XDP sends: "
+				  "ethtool -K PEER gro on", link->name);
+	}
+	free(links);
+}
+
+static void link_print(struct output *output, const struct netlink_link *link,
+		       const struct program *program, const char *pin)
+{
+	char folder[PATH_MAX];
+	bool pinned = program_folder(program, pin, folder);
+
+	output_line(output, 0);
+	output_object(output, NULL);
+	output_string(output, "dev", link->name);
+	output_string(output, "mode", choice_name(link_modes, link->mode));
+	output_number(output, "id", program->id);
+	output_string(output, "pin", pinned ? folder : NULL);
+	output_flag(output, "redirect", link->redirect);
+	output_close(output);
+}
+
+static enum status cmd_show(struct context *context, struct args *args)
+{
+	struct netlink_link only, *links;
+	struct program program;
+	unsigned i, count;
+	enum status status = STATUS_DONE;
+	bool all = !args_peek(args);
+	int err;
+
+	if (!all)
+		status = link_argument(args, &only);
+	if (!status)
+		status = args_end(args);
+	if (status)
+		return status;
+	err = netlink_links(&links, &count);
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "interfaces: %s", strerror(-err));
+	output_list(&context->output, NULL);
+	for (i = 0; i < count && !err; i++) {
+		if (!links[i].xdp_id || (!all && links[i].ifindex != only.ifindex))
+			continue;
+		err = program_open(links[i].xdp_id, &program);
+		if (!err && program.config)
+			link_print(&context->output, &links[i], &program, context->pin);
+		program_close(&program);
+		/* Replaced or detached since the dump. */
+		err = err == -ENOENT ? 0 : err;
+	}
+	output_close(&context->output);
+	free(links);
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "programs: %s", strerror(-err));
+	return STATUS_DONE;
+}
+
+static const struct command commands[] = {
+	{ "show", cmd_show, false },
+	{},
+};
+
+const struct object link_object = {
+	.name = "link",
+	.usage = "xlb link [ show [ dev IF ] ]\n",
+	.commands = commands,
+};

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel settings that a balancer's interface needs. */
+#ifndef XLB_SYSCTL_H
+#define XLB_SYSCTL_H
+
+#include <stddef.h>
+
+struct args;
+
+/*
+ * Makes an interface forward both families and take back frames with one of this
+ * machine's own addresses as their source.  Says on stderr what it changes, and
+ * what it could not.
+ */
+void sysctl_prepare(const struct args *args, const char *dev);
+
+/*
+ * What to give to `sysctl -w` so that the interface forwards a family (AF_INET,
+ * AF_INET6): settings with a blank between, "" where it does.
+ */
+void sysctl_missing(int family, const char *dev, char *settings, size_t size);
+
+#endif
