@@ -91,6 +91,14 @@ struct {
 } xlb_nexthops SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << XLB_ROUTES_BITS);
+	__type(key, __u32);
+	__type(value, struct xlb_route);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_routes SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, XLB_FLOWS_MAX);
 	__type(key, struct xlb_tuple4);

@@ -39,8 +39,9 @@ static __always_inline bool reply_recorded(const struct packet *p, struct transl
 	return true;
 }
 
-static __always_inline int reply(struct packet *p, const struct xlb_needs *needs, const bool v6)
+static __always_inline int reply(struct packet *p, const struct xlb_config *config, const bool v6)
 {
+	const struct xlb_needs *needs = &config->needs;
 	struct xlb_reply *reply = reply_at(p, p->source_port, v6);
 	struct translation to;
 	enum way way;
@@ -55,7 +56,7 @@ static __always_inline int reply(struct packet *p, const struct xlb_needs *needs
 	if (unlikely(reply->by_flow) && !reply_recorded(p, &to, v6))
 		return XDP_PASS;
 
-	way = route(p, to.address, v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr, &hop, v6);
+	way = route_client(p, to.address, reply->backend, &hop, config->hz, v6);
 	/* This machine's own connection to a backend: a health check, say.  Where
 	 * the kernel does not forward it cannot tell which it is, but can only
 	 * be that. */

@@ -29,7 +29,7 @@ static __always_inline int direct(struct packet *p, const struct xlb_config *con
 	struct xlb_service *service = service_find(p, &config->needs, v6, &any_address);
 
 	return service ? balance(p, config, service, v6, any_address)
-		       : reply(p, &config->needs, v6);
+		       : reply(p, config, v6);
 }
 
 static __always_inline int xlb(struct xdp_md *ctx)

@@ -18,6 +18,7 @@
  * xlb_replies4    hash             xlb_endpoint4 -> xlb_reply          tools
  * xlb_replies6    hash             xlb_endpoint6 -> xlb_reply          tools
  * xlb_nexthops    array            backend id -> xlb_nexthop           packets
+ * xlb_routes      per-CPU array    hash of a client -> xlb_route       packets
  * xlb_flows4      LRU hash         xlb_tuple4 -> xlb_flow              packets
  * xlb_flows6      LRU hash         xlb_tuple6 -> xlb_flow              packets
  * xlb_embryos4    LRU hash         xlb_tuple4 -> xlb_flow              packets
@@ -48,6 +49,7 @@
 #define XLB_BACKENDS_MAX 16384	/* xlb_backends and xlb_replies* */
 #define XLB_TARGETS_MAX 4096
 #define XLB_LINKS_MAX 1024
+#define XLB_ROUTES_BITS 10	/* xlb_routes has 2 to the power of these */
 #define XLB_FLOWS_MAX 131072
 #define XLB_EMBRYOS_MAX 16384
 /* 16384 slots for each of 512 services: the default table, rounded up. */
@@ -207,6 +209,22 @@ struct xlb_nexthop {
 	__u16 redirect;		/* 1: xlb_links lets other interfaces send here */
 	__u32 stamp;		/* low 32 bits of jiffies at the last FIB look-up */
 	__u32 generation;
+} __attribute__((aligned(8)));
+
+/*
+ * How this CPU last sent a reply to a client.  Valid while all of client,
+ * backend and ingress are those of the packet and `stamp` is not over a second old.
+ */
+struct xlb_route {
+	__u8 client[16];	/* IPv4 in the first 4 bytes, the rest 0 */
+	__u8 destination[6];	/* MAC */
+	__u16 ifindex;
+	__u8 source[6];		/* MAC */
+	__u16 redirect;		/* 1: xlb_links lets other interfaces send here */
+	__u32 stamp;		/* low 32 bits of jiffies at the FIB look-up */
+	__u32 ingress;		/* ifindex */
+	__u32 backend;		/* id */
+	__u32 reserved;
 } __attribute__((aligned(8)));
 
 /* A flow as its packets show it: from client to VIP, or from backend to client. */
