@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""A small HTTP server that answers its own name: httpd.py NAME PORT.
+"""A small HTTP server that answers its own name: httpd.py NAME PORT [ADDRESS].
 
+It listens on all addresses of both families unless told (IPv4 as ::ffff:a.b.c.d).
 / is the name, /client the client's address, /bytes/N a body of N bytes.
 """
 import http.server
@@ -41,7 +42,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
 
 
-server = Server(("::", int(sys.argv[2])), Handler)
-server.name = sys.argv[1].encode()
+name, port, address = [*sys.argv[1:], "::"][:3]
+server = Server((address, int(port)), Handler)
+server.name = name.encode()
 print("ready", flush=True)
 server.serve_forever()
