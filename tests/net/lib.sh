@@ -90,7 +90,7 @@ finish() {
 # --- a place of its own ---
 
 [ "$(id -u)" = 0 ] || skip_all "needs root"
-for program in bpftool curl ethtool ip nsenter setpriv unshare; do
+for program in bpftool curl ethtool ip jq nsenter setpriv unshare; do
 	command -v "$program" >/dev/null || skip_all "needs $program"
 done
 if [ -z "${NET_TEST_PLACE-}" ]; then
@@ -122,6 +122,13 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 mount -t bpf bpf /sys/fs/bpf
+
+# Forgets all pins, as a reboot would.
+fresh_pins() {
+	umount /sys/fs/bpf
+	mount -t bpf bpf /sys/fs/bpf
+}
+
 mkdir -p /run/netns "$WORK/netns"
 mount --bind "$WORK/netns" /run/netns
 
@@ -268,6 +275,24 @@ topology_one_arm() { # BACKENDS
 		address "b$n" eth0 "$(backend4 "$n")/24" "$(backend6 "$n")/64"
 		default_route "b$n" "10.2.$n.1" "fd00:2:$n::1"
 	done
+}
+
+# --- XDP programs ---
+
+# The id of the program on an interface, or nothing.
+program_id() { # NETNS DEV
+	on "$1" ip -j link show dev "$2" | jq -r '.[0].xdp.prog.id // empty'
+}
+
+# native or generic, or nothing.
+program_mode() { # NETNS DEV
+	on "$1" ip -j link show dev "$2" |
+		jq -r '.[0].xdp.mode // empty | if . == 1 then "native" else "generic" end'
+}
+
+# The ids of the maps it uses, one a line, in numeric order.
+program_maps() { # NETNS DEV
+	bpftool -j prog show id "$(program_id "$1" "$2")" | jq -r '.map_ids | sort[]'
 }
 
 # --- servers and clients ---

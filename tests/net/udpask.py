@@ -13,4 +13,7 @@ client = socket.socket(family, socket.SOCK_DGRAM)
 client.settimeout(5)
 client.connect((address, int(port)))
 client.send(text.encode())
-print(client.recv(65535).decode())
+try:
+    print(client.recv(65535).decode())
+except OSError as error:
+    sys.exit(f"{address} port {port}: {error}")
