@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* xlb backend: the hosts that serve a service. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service.h"
+#include "session.h"
+#include "stats.h"
+
+static const struct choice states[] = {
+	{ "up", XLB_UP },
+	{ "down", XLB_DOWN },
+	{ "drain", XLB_DRAIN },
+	{},
+};
+
+enum { SERVICE, WEIGHT, STATE, KEYWORDS };
+
+static const struct keyword backend_keywords[KEYWORDS + 1] = {
+	[SERVICE] = SERVICE_KEYWORD,
+	[WEIGHT] = { .name = "weight", .type = KEYWORD_NUMBER, .maximum = 65535 },
+	[STATE] = { .name = "state", .type = KEYWORD_CHOICE, .choices = states },
+};
+
+/* The backend that a command is about; its port may be missing. */
+static enum status subject_take(struct args *args, struct endpoint *end)
+{
+	const char *word = args_subject(args), *why;
+
+	if (!word)
+		return args_fail(args, STATUS_USAGE, "which backend? ADDRESS[:PORT]");
+	memset(end, 0, sizeof(*end));
+	why = backend_parse(word, end);
+	return why ? args_fail(args, STATUS_USAGE, "%s", why) : STATUS_DONE;
+}
+
+/* Takes what its service decides of the backend's end. */
+static enum status end_complete(const struct args *args, const struct service *service,
+				struct endpoint *end)
+{
+	char text[ENDPOINT_TEXT];
+	bool v4 = address_is4(service->endpoint.address);
+
+	service_text(&service->endpoint, text);
+	if (address_is4(end->address) != v4)
+		return args_fail(args, STATUS_REFUSED, "service %s is IPv%d, its backends are too",
+				 text, v4 ? 4 : 6);
+	if (end->port && !service->endpoint.port)
+		return args_fail(args, STATUS_REFUSED, "service %s is on any port, its backends "
+				 "keep the client's: give no port", text);
+	if (!end->port)
+		end->port = service->endpoint.port;
+	end->protocol = service->endpoint.protocol;
+	return STATUS_DONE;
+}
+
+/* Replies are told apart by address, port and protocol alone. */
+static enum status taken_fail(const struct args *args, const struct backend *other,
+			      const struct service *service, const struct endpoint *end)
+{
+	char service_name[ENDPOINT_TEXT], end_name[ENDPOINT_TEXT];
+
+	service_text(&other->service->endpoint, service_name);
+	backend_text(&other->end, end_name);
+	if (other->service == service && other->end.port == end->port)
+		return args_fail(args, STATUS_REFUSED, "service %s: exists already", service_name);
+	return args_fail(args, STATUS_REFUSED, "service %s has %s, whose replies could not be told "
+			 "apart: give the host another port or address for this service",
+			 service_name, end_name);
+}
+
+/* What a line says, as far as it can be told without the maps. */
+static enum status request_parse(struct args *args, struct endpoint *end,
+				 struct keyword *given)
+{
+	struct endpoint unused;
+	enum status status = subject_take(args, end);
+
+	memcpy(given, backend_keywords, sizeof(backend_keywords));
+	status = status ?: args_keywords(args, given);
+	return status ?: service_argument(args, &given[SERVICE], &unused);
+}
+
+static enum status cmd_add(struct context *context, struct args *args)
+{
+	struct keyword given[KEYWORDS + 1];
+	struct service *service;
+	struct backend *other;
+	struct endpoint end;
+	struct state *state;
+	enum map full;
+	int error;
+
+	if (request_parse(args, &end, given))
+		return STATUS_USAGE;
+	state = session_edit(context, args);
+	service = state ? service_choose(args, state, &given[SERVICE]) : NULL;
+	if (!service || end_complete(args, service, &end))
+		return STATUS_REFUSED;
+	other = state_backend(state, &end);
+	if (other)
+		return taken_fail(args, other, service, &end);
+	error = state_backend_add(state, service, &end,
+				  given[WEIGHT].given ? given[WEIGHT].number : 1,
+				  given[STATE].given ? given[STATE].number : XLB_UP, &full);
+	return error ? full_fail(args, state, full, error) : STATUS_DONE;
+}
+
+/* NULL after saying what is wrong. */
+static struct backend *backend_find(struct context *context, struct args *args,
+				    struct endpoint *end, const struct keyword *service_keyword)
+{
+	struct state *state = session_edit(context, args);
+	struct service *service = state ? service_choose(args, state, service_keyword) : NULL;
+	char text[ENDPOINT_TEXT];
+	struct backend *backend;
+
+	if (!service || end_complete(args, service, end))
+		return NULL;
+	backend = state_backend(state, end);
+	if (backend && backend->service == service && backend->end.port == end->port)
+		return backend;
+	args_fail(args, STATUS_REFUSED, "service %s: no such backend",
+		  service_text(&service->endpoint, text));
+	return NULL;
+}
+
+static enum status cmd_change(struct context *context, struct args *args)
+{
+	struct keyword given[KEYWORDS + 1];
+	struct backend *backend;
+	struct endpoint end;
+
+	if (request_parse(args, &end, given))
+		return STATUS_USAGE;
+	if (!given[WEIGHT].given && !given[STATE].given)
+		return args_fail(args, STATUS_USAGE, "nothing to change: weight N, state STATE");
+	backend = backend_find(context, args, &end, &given[SERVICE]);
+	if (!backend)
+		return STATUS_REFUSED;
+	if (given[WEIGHT].given)
+		backend->value.weight = given[WEIGHT].number;
+	if (given[STATE].given)
+		backend->value.admin = given[STATE].number;
+	state_backend_touch(backend);
+	return STATUS_DONE;
+}
+
+static enum status cmd_del(struct context *context, struct args *args)
+{
+	struct keyword given[] = { SERVICE_KEYWORD, {} };
+	struct endpoint end, unused;
+	struct backend *backend;
+
+	if (subject_take(args, &end) || args_keywords(args, given) ||
+	    service_argument(args, &given[0], &unused))
+		return STATUS_USAGE;
+	backend = backend_find(context, args, &end, &given[0]);
+	if (!backend)
+		return STATUS_REFUSED;
+	state_backend_delete(context->state, backend);
+	return STATUS_DONE;
+}
+
+/* What `show` is to show. */
+struct view {
+	struct output *output;
+	const struct state *state;
+	const struct service *service;	/* NULL: of all */
+	const struct endpoint *end;	/* NULL: all; port 0: whatever port */
+	bool statistics;
+	unsigned *slots;		/* by id */
+	unsigned shown;
+};
+
+static void backend_show(struct view *view, const struct backend *backend)
+{
+	const struct xlb_backend *value = &backend->value;
+	const char *health = choice_name(states, value->health);
+	struct output *output = view->output;
+	char text[ENDPOINT_TEXT];
+
+	output_line(output, 0);
+	output_object(output, NULL);
+	output_subject(output, "backend", backend_text(&backend->end, text));
+	output_detail(output, "address", json_string(address_text(backend->end.address, text)));
+	output_detail(output, "port", json_integer(backend->end.port));
+	output_string(output, "service", service_text(&backend->service->endpoint, text));
+	output_number(output, "weight", value->weight);
+	output_string(output, "state", choice_name(states, value->admin));
+	output_detail(output, "health", json_string(health));
+	output_detail(output, "id", json_integer(value->id));
+	if (view->statistics) {
+		output_line(output, 4);
+		output_text(output, "id %u health %s", value->id, health);
+		output_number(output, "slots", view->slots[value->id]);
+		output_line(output, 4);
+		stats_show_backend(output, view->state, backend);
+	}
+	output_close(output);
+	view->shown++;
+}
+
+static bool wanted(const struct view *view, const struct backend *backend)
+{
+	return !view->end || (!memcmp(view->end->address, backend->end.address, 16) &&
+			      (!view->end->port || view->end->port == backend->end.port));
+}
+
+static int service_backends_show(struct view *view, const struct service *service)
+{
+	struct backend **backends = backends_sorted(service);
+
+	if (!backends)
+		return -ENOMEM;
+	if (view->statistics)
+		service_count_slots(view->state, service, view->slots);
+	for (unsigned i = 0; backends[i]; i++)
+		if (wanted(view, backends[i]))
+			backend_show(view, backends[i]);
+	free(backends);
+	return 0;
+}
+
+static enum status backends_show(const struct args *args, struct view *view)
+{
+	int error = 0;
+
+	view->slots = calloc(XLB_BACKEND_DELETED + 1, sizeof(*view->slots));
+	if (!view->slots)
+		error = -ENOMEM;
+	output_list(view->output, NULL);
+	for (unsigned i = 0; !error && i < view->state->count; i++)
+		if (!view->service || view->service == view->state->list[i])
+			error = service_backends_show(view, view->state->list[i]);
+	output_close(view->output);
+	free(view->slots);
+	if (error)
+		return args_fail(args, STATUS_REFUSED, "%s", strerror(-error));
+	if (view->end && !view->shown)
+		return args_fail(args, STATUS_REFUSED, "no such backend");
+	return STATUS_DONE;
+}
+
+static enum status cmd_show(struct context *context, struct args *args)
+{
+	struct keyword given[] = { SERVICE_KEYWORD, {} };
+	struct view view = { .output = &context->output, .statistics = context->statistics };
+	struct endpoint end, unused;
+	struct service *service;
+	enum status status = STATUS_REFUSED;
+	struct state *state;
+
+	if (args_peek(args) && strcmp(args_peek(args), "service")) {
+		if (subject_take(args, &end))
+			return STATUS_USAGE;
+		view.end = &end;
+	}
+	if (args_keywords(args, given) || service_argument(args, &given[0], &unused))
+		return STATUS_USAGE;
+	state = session_view(context, args);
+	if (!state)
+		return STATUS_REFUSED;
+	services_sort(state);
+	view.state = state;
+	if (service_filter(args, state, &given[0], &service)) {
+		view.service = service;
+		status = backends_show(args, &view);
+	}
+	state_free(state);
+	return status;
+}
+
+static const struct command commands[] = {
+	{ "add", cmd_add, true },
+	{ "change", cmd_change, true },
+	{ "del", cmd_del, true },
+	{ "show", cmd_show, false },
+	{},
+};
+
+const struct object backend_object = {
+	.name = "backend",
+	.usage = "xlb backend { add | change } BACKEND [ service SERVICE ] [ weight N ]\n"
+		 "                          [ state { up | down | drain } ]\n"
+		 "       xlb backend del BACKEND [ service SERVICE ]\n"
+		 "       xlb backend [ show [ BACKEND ] [ service SERVICE ] ]\n"
+		 "BACKEND := { a.b.c.d | [IPv6] }[:PORT]\n"
+		 "PORT := 1..65535, the service's if left out\n"
+		 "N := 0..65535, 1 if left out\n"
+		 "SERVICE := ADDRESS:PORT/PROTOCOL, may be left out where there is one\n",
+	.commands = commands,
+};

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Writing what was edited, in stages with a grace period between them where a
+ * packet could otherwise see too much:
+ *
+ *	1. the configuration, if it is fresh or was edited
+ *	2. services that are deleted go
+ *	3. services whose slots change are marked `updating`; backends come in
+ *	4. slots change owners
+ *	5. backends go out, then the records that nobody needs
+ *	6. services as they are to be
+ *
+ * A writer that dies leaves services `updating`, or backends, replies and live
+ * targets that belong to nobody: state_open() finds them, and the next commit
+ * goes on from there.
+ */
+#include <string.h>
+
+#include "clock.h"
+#include "record.h"
+#include "write.h"
+
+/* What services need now, besides what `needs` says already. */
+static void needs_add(const struct state *state, struct xlb_needs *needs)
+{
+	for (unsigned i = 0; i < state->count; i++) {
+		const struct endpoint *endpoint = &state->list[i]->endpoint;
+		bool v4 = address_is4(endpoint->address);
+
+		if (address_is_any(endpoint->address))
+			*(v4 ? &needs->any_address4 : &needs->any_address6) = 1;
+		if (!endpoint->port)
+			*(v4 ? &needs->any_port4 : &needs->any_port6) = 1;
+	}
+}
+
+static int commit_config(struct state *state)
+{
+	struct xlb_needs needs = state->config.needs;
+	int error = 0;
+
+	needs_add(state, &state->config.needs);
+	if (!state->config.abi) {
+		error = write_config(state);
+		state->config.abi = XLB_ABI;
+		state->config_edited = true;
+	}
+	if (!error && (state->config_edited ||
+		       memcmp(&needs, &state->config.needs, sizeof(needs))))
+		error = write_config(state);
+	return error;
+}
+
+/* What no service needs any more costs packets nothing any more. */
+static int commit_needs(struct state *state)
+{
+	struct xlb_needs needs = {};
+
+	needs_add(state, &needs);
+	if (!memcmp(&needs, &state->config.needs, sizeof(needs)))
+		return 0;
+	state->config.needs = needs;
+	return write_config(state);
+}
+
+static int commit_deletions(struct state *state)
+{
+	int error = 0;
+
+	for (struct service *service = state->deleted_services; !error && service;
+	     service = service->next)
+		error = erase_service(state, service);
+	if (!error && state->deleted_services)
+		error = clock_grace();
+	return error;
+}
+
+static int commit_in(struct state *state)
+{
+	bool wait = false;
+	__u64 now;
+	int error = clock_jiffies(&now);
+
+	for (unsigned i = 0; !error && i < state->count; i++) {
+		struct service *service = state->list[i];
+		struct xlb_service *value = &service->value;
+
+		if (!service->slots)
+			continue;
+		if (service->moved)
+			value->changed = now;
+		if (service->marked)
+			value->settle_until = now + (__u64)value->settle * state->config.hz;
+		service->edited = true;
+		if (!service->written)
+			continue;
+		service->stands.changed = value->changed;
+		service->stands.settle_until = value->settle_until;
+		service->stands.updating = 1;
+		error = write_service(state, service, &service->stands);
+		wait = true;
+	}
+	for (unsigned i = 0; !error && i < state->count; i++)
+		for (struct backend *backend = state->list[i]->backends; !error && backend;
+		     backend = backend->next)
+			error = write_backend(state, backend);
+	return error || !wait ? error : clock_grace();
+}
+
+static void slots_write(const struct state *state, const struct service *service)
+{
+	struct xlb_slot *slots = state_slots(state, service);
+
+	for (__u32 i = 0; i < service->value.table.size; i++)
+		if (slots[i].current != service->slots[i].current ||
+		    slots[i].previous != service->slots[i].previous)
+			__atomic_store(&slots[i], &service->slots[i], __ATOMIC_RELAXED);
+}
+
+static bool target_lives(const struct state *state, __u32 id)
+{
+	return state->by_id[id] && backend_state(state->by_id[id]) != XLB_DOWN;
+}
+
+/* Must packets that have seen the old slots be through before the next stage? */
+static bool anything_leaves(const struct state *state)
+{
+	if (state->deleted_backends)
+		return true;
+	for (unsigned i = 0; i < state->count; i++)
+		if (state->list[i]->cleared || state->list[i]->flush)
+			return true;
+	for (__u32 id = 1; id < state->maps.entries[MAP_TARGETS]; id++)
+		if (state->targets[id].live && !target_lives(state, id))
+			return true;
+	return false;
+}
+
+static int commit_slots(struct state *state)
+{
+	bool wrote = false;
+
+	for (unsigned i = 0; i < state->count; i++) {
+		if (!state->list[i]->slots)
+			continue;
+		slots_write(state, state->list[i]);
+		wrote = true;
+	}
+	return wrote && anything_leaves(state) ? clock_grace() : 0;
+}
+
+static int commit_out(struct state *state)
+{
+	int error = 0;
+
+	for (const struct backend *backend = state->deleted_backends; !error && backend;
+	     backend = backend->next)
+		error = erase_backend(state, backend);
+	for (unsigned i = 0; !error && i < state->stray_count; i++)
+		error = erase_reply(state, &state->stray_replies[i]);
+	for (__u32 id = 1; !error && id < state->maps.entries[MAP_TARGETS]; id++)
+		if (state->targets[id].live && !target_lives(state, id))
+			error = write_live(state, id, 0);
+	/* Then the ids are free. */
+	if (!error && state->deleted_backends)
+		error = clock_grace();
+	return error;
+}
+
+static int commit_records(struct state *state)
+{
+	bool any = state->deleted_services;
+
+	for (unsigned i = 0; i < state->count; i++) {
+		const struct service *service = state->list[i];
+
+		any |= service->flush ||
+		       (service->collect && (service->recorded || service->stands.updating ||
+					     address_is_any(service->endpoint.address)));
+	}
+	return any ? record_collect(state) : 0;
+}
+
+static int commit_services(struct state *state)
+{
+	int error = 0;
+
+	for (unsigned i = 0; !error && i < state->count; i++) {
+		struct service *service = state->list[i];
+
+		if (!service->edited && !service->stands.updating)
+			continue;
+		service->value.updating = 0;
+		error = write_service(state, service, &service->value);
+	}
+	return error;
+}
+
+int state_commit(struct state *state)
+{
+	int error = state_plan(state);
+
+	/* Packets may still be using what a dead writer took back last. */
+	if (!error && state->repair)
+		error = clock_grace();
+	error = error ?: commit_config(state);
+	error = error ?: commit_deletions(state);
+	error = error ?: commit_in(state);
+	error = error ?: commit_slots(state);
+	error = error ?: commit_out(state);
+	error = error ?: commit_records(state);
+	error = error ?: commit_services(state);
+	return error ?: commit_needs(state);
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Edits of the state in memory. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+int state_service_add(struct state *state, const struct endpoint *endpoint,
+		      const struct xlb_service *value, enum map *full)
+{
+	enum map map = address_is4(endpoint->address) ? MAP_SERVICES4 : MAP_SERVICES6;
+	struct service *service = calloc(1, sizeof(*service));
+	int error = -ENOSPC;
+
+	if (!service)
+		return -ENOMEM;
+	*full = map;
+	if (state->used[map] >= state->maps.entries[map])
+		goto free;
+	service->endpoint = *endpoint;
+	service->value = *value;
+	service->edited = service->rebuild = true;
+	*full = MAP_SLOTS;
+	error = range_take(state, value->table.size, &service->value.table.first);
+	if (error)
+		goto free;
+	error = state_service_index(state, service);
+	if (error)
+		goto release;
+	state->used[map]++;
+	state->list[state->count++] = service;
+	return 0;
+
+release:
+	range_release(state, service->value.table.first);
+free:
+	free(service);
+	return error;
+}
+
+int state_service_resize(struct state *state, struct service *service, __u32 size,
+			 enum map *full)
+{
+	__u32 first;
+	int error = range_take(state, size, &first);
+
+	*full = MAP_SLOTS;
+	if (error)
+		return error;
+	service->value.table = (struct xlb_table){ .first = first, .size = size };
+	service->edited = service->rebuild = true;
+	service->placed = false;
+	return 0;
+}
+
+/* What the maps do not know yet is gone at once. */
+static void backend_discard(struct state *state, struct backend *backend)
+{
+	state_backend_unindex(state, backend);
+	state->by_id[backend->value.id] = NULL;
+	if (!backend->written) {
+		free(backend);
+		return;
+	}
+	backend->service = NULL;
+	backend->next = state->deleted_backends;
+	state->deleted_backends = backend;
+}
+
+void state_service_delete(struct state *state, struct service *service)
+{
+	while (service->backends) {
+		struct backend *backend = service->backends;
+
+		service->backends = backend->next;
+		backend_discard(state, backend);
+	}
+	state_service_unindex(state, service);
+	range_release(state, service->value.table.first);
+	for (unsigned i = 0; i < state->count; i++)
+		if (state->list[i] == service)
+			state->list[i] = state->list[--state->count];
+	if (!service->written) {
+		free(service);
+		return;
+	}
+	service->next = state->deleted_services;
+	state->deleted_services = service;
+}
+
+static void backend_key_fill(struct backend *backend)
+{
+	const struct endpoint *endpoint = &backend->service->endpoint;
+	struct xlb_backend_key *key = &backend->key;
+
+	memcpy(key->service_address, endpoint->address, sizeof(key->service_address));
+	memcpy(key->address, backend->end.address, sizeof(key->address));
+	key->service_port = endpoint->port;
+	key->port = backend->end.port;
+	key->protocol = endpoint->protocol;
+}
+
+int state_backend_add(struct state *state, struct service *service, const struct endpoint *end,
+		      __u32 weight, enum xlb_state admin, enum map *full)
+{
+	enum map replies = address_is4(end->address) ? MAP_REPLIES4 : MAP_REPLIES6;
+	struct backend *backend = calloc(1, sizeof(*backend));
+	int error = -ENOSPC;
+
+	if (!backend)
+		return -ENOMEM;
+	*full = MAP_BACKENDS;
+	if (state->used[MAP_BACKENDS] >= state->maps.entries[MAP_BACKENDS])
+		goto free;
+	*full = replies;
+	if (state->used[replies] >= state->maps.entries[replies])
+		goto free;
+	*full = MAP_TARGETS;
+	error = id_take(state, &backend->value.id);
+	if (error)
+		goto free;
+	backend->service = service;
+	backend->end = *end;
+	backend->value.weight = weight;
+	backend->value.admin = admin;
+	backend->value.health = XLB_UP;
+	backend_key_fill(backend);
+	error = state_backend_index(state, backend);
+	if (error)
+		goto free;
+	state->by_id[backend->value.id] = backend;
+	state->used[MAP_BACKENDS]++;
+	state->used[replies]++;
+	backend->next = service->backends;
+	service->backends = backend;
+	service->count++;
+	state_backend_touch(backend);
+	return 0;
+
+free:
+	free(backend);
+	return error;
+}
+
+void state_backend_touch(struct backend *backend)
+{
+	backend->edited = true;
+	backend->service->rebuild = true;
+}
+
+void state_backend_delete(struct state *state, struct backend *backend)
+{
+	struct service *service = backend->service;
+	struct backend **place = &service->backends;
+
+	while (*place != backend)
+		place = &(*place)->next;
+	*place = backend->next;
+	service->count--;
+	service->rebuild = true;
+	backend_discard(state, backend);
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* xlb flow: the records of single flows, and the marks that call for them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "record.h"
+#include "service.h"
+#include "session.h"
+
+/* What a walk over the records is for. */
+struct walk {
+	struct output *output;
+	const struct service *only;	/* NULL: all */
+	__u64 now;
+	__u64 records, embryonic, replies, gone;	/* counted */
+};
+
+/* The flow as its client sees it, whichever way the record runs. */
+static void flow_ends(const struct record *record, struct endpoint *client,
+		      struct endpoint *vip)
+{
+	const struct xlb_flow *flow = record->flow;
+
+	*client = record->from;
+	*vip = record->to;
+	if (flow->direction != XLB_REPLY)
+		return;
+	*client = record->to;
+	vip->port = flow->port;
+	if (address_is4(record->from.address))
+		address_from4(vip->address, flow->address);
+	else
+		memcpy(vip->address, flow->address, sizeof(vip->address));
+}
+
+static void record_print(struct walk *walk, const struct state *state,
+			 const struct record *record)
+{
+	struct endpoint client, vip;
+	char text[ENDPOINT_TEXT];
+
+	flow_ends(record, &client, &vip);
+	output_line(walk->output, 0);
+	output_object(walk->output, NULL);
+	output_subject(walk->output, "client", backend_text(&client, text));
+	output_string(walk->output, "to", service_text(&vip, text));
+	output_string(walk->output, "backend",
+		      record->backend ? backend_text(&record->backend->end, text) : NULL);
+	output_string(walk->output, "direction",
+		      record->flow->direction == XLB_REPLY ? "reply" : "forward");
+	if (record->flow->direction != XLB_REPLY)
+		output_number(walk->output, "slot", record->flow->slot);
+	output_number(walk->output, "silent",
+		      record_silence(record, walk->now) / state->config.hz);
+	output_flag(walk->output, "embryonic", record->embryonic);
+	output_flag(walk->output, "gone", !record->backend);
+	output_close(walk->output);
+}
+
+static bool record_show(const struct state *state, const struct record *record, void *context)
+{
+	struct walk *walk = context;
+
+	if (!walk->only || walk->only == record->service)
+		record_print(walk, state, record);
+	return false;
+}
+
+static bool record_count(const struct state *state, const struct record *record, void *context)
+{
+	struct walk *walk = context;
+
+	(void)state;
+	if (walk->only && walk->only != record->service)
+		return false;
+	walk->records++;
+	walk->embryonic += record->embryonic;
+	walk->replies += record->flow->direction == XLB_REPLY;
+	walk->gone += !record->backend;
+	return false;
+}
+
+static int records_show(struct walk *walk, const struct state *state)
+{
+	int error;
+
+	output_list(walk->output, NULL);
+	error = record_each(state, record_show, walk);
+	output_close(walk->output);
+	return error;
+}
+
+/* Packets that were forwarded without a record they should have had. */
+static int refused_count(const struct state *state, __u64 *refused)
+{
+	struct xlb_budget *budgets;
+	unsigned count;
+	int error = map_read_percpu(&state->maps, MAP_BUDGET, 0, (void **)&budgets, &count);
+
+	*refused = 0;
+	for (unsigned i = 0; !error && i < count; i++)
+		*refused += budgets[i].refused;
+	free(budgets);
+	return error;
+}
+
+static int records_count(struct walk *walk, const struct state *state)
+{
+	struct output *output = walk->output;
+	__u64 marked = 0, refused;
+	int error = record_each(state, record_count, walk);
+
+	error = error ?: refused_count(state, &refused);
+	if (error)
+		return error;
+	for (unsigned i = 0; i < state->count; i++)
+		if (!walk->only || walk->only == state->list[i])
+			marked += service_marks(state, state->list[i]);
+	output_line(output, 0);
+	output_object(output, NULL);
+	output_number(output, "records", walk->records);
+	output_number(output, "embryonic", walk->embryonic);
+	output_number(output, "reply", walk->replies);
+	output_number(output, "gone", walk->gone);
+	output_number(output, "marked", marked);
+	output_number(output, "refused", refused);
+	output_close(output);
+	return 0;
+}
+
+static enum status walk_run(struct context *context, struct args *args,
+			    int (*walk_state)(struct walk *walk, const struct state *state))
+{
+	struct keyword given[] = { SERVICE_KEYWORD, {} };
+	struct walk walk = { .output = &context->output };
+	enum status status = STATUS_REFUSED;
+	struct endpoint unused;
+	struct service *only;
+	struct state *state;
+	int error;
+
+	if (args_keywords(args, given) || service_argument(args, &given[0], &unused))
+		return STATUS_USAGE;
+	state = session_view(context, args);
+	if (!state)
+		return STATUS_REFUSED;
+	if (service_filter(args, state, &given[0], &only)) {
+		walk.only = only;
+		error = clock_jiffies(&walk.now);
+		error = error ?: walk_state(&walk, state);
+		status = error ? args_fail(args, STATUS_REFUSED, "records: %s", strerror(-error))
+			       : STATUS_DONE;
+	}
+	state_free(state);
+	return status;
+}
+
+static enum status cmd_show(struct context *context, struct args *args)
+{
+	return walk_run(context, args, records_show);
+}
+
+static enum status cmd_count(struct context *context, struct args *args)
+{
+	return walk_run(context, args, records_count);
+}
+
+/* The records go when the state is written. */
+static enum status drop_run(struct context *context, struct args *args, bool flush)
+{
+	struct keyword given[] = { SERVICE_KEYWORD, {} };
+	struct endpoint unused;
+	struct service *only;
+	struct state *state;
+
+	if (args_keywords(args, given) || service_argument(args, &given[0], &unused))
+		return STATUS_USAGE;
+	state = session_edit(context, args);
+	if (!state || !service_filter(args, state, &given[0], &only))
+		return STATUS_REFUSED;
+	for (unsigned i = 0; i < state->count; i++) {
+		if (only && only != state->list[i])
+			continue;
+		state->list[i]->collect = true;
+		state->list[i]->flush |= flush;
+	}
+	return STATUS_DONE;
+}
+
+static enum status cmd_gc(struct context *context, struct args *args)
+{
+	return drop_run(context, args, false);
+}
+
+static enum status cmd_flush(struct context *context, struct args *args)
+{
+	return drop_run(context, args, true);
+}
+
+static const struct command commands[] = {
+	{ "show", cmd_show, false },
+	{ "count", cmd_count, false },
+	{ "gc", cmd_gc, true },
+	{ "flush", cmd_flush, true },
+	{},
+};
+
+const struct object flow_object = {
+	.name = "flow",
+	.usage = "xlb flow [ show | count | gc | flush ] [ service SERVICE ]\n"
+		 "gc drops what is not needed any more; flush drops all, and breaks the\n"
+		 "connections that the records keep\n",
+	.commands = commands,
+};

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The maps read into memory, and what a writer that died has left over. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <bpf/bpf.h>
+
+#include "clock.h"
+#include "state.h"
+
+static int config_load(struct state *state)
+{
+	__u32 zero = 0;
+	int error = bpf_map_lookup_elem(state->maps.fd[MAP_CONFIG], &zero, &state->config);
+
+	if (error || state->config.abi)
+		return error;
+	state->config = (struct xlb_config){
+		.hz = clock_hz(),
+		.seed = XLB_SEED_DEFAULT,
+		.settle = XLB_SETTLE_DEFAULT,
+		.idle = XLB_IDLE_DEFAULT,
+		.table = XLB_TABLE_DEFAULT,
+		.records = XLB_RECORDS_DEFAULT,
+	};
+	return 0;
+}
+
+static int slots_load(struct state *state, bool write)
+{
+	void *slots = mmap(NULL, slots_length(state), write ? PROT_READ | PROT_WRITE : PROT_READ,
+			   MAP_SHARED, state->maps.fd[MAP_SLOTS], 0);
+
+	if (slots == MAP_FAILED)
+		return -errno;
+	state->slots = slots;
+	return 0;
+}
+
+static int service_load(struct state *state, const union endpoint_key *key, bool v6,
+			const struct xlb_service *value)
+{
+	struct service *service;
+	int error = range_reserve(state, &value->table);
+
+	if (error)
+		return error;
+	service = calloc(1, sizeof(*service));
+	if (!service)
+		return -ENOMEM;
+	endpoint_from_key(&service->endpoint, key, v6);
+	service->value = *value;
+	service->stands = *value;
+	service->written = service->placed = true;
+	state->list[state->count++] = service;
+	if (value->updating) {
+		service->rebuild = service->collect = true;
+		state->repair = true;
+	}
+	return state_service_index(state, service);
+}
+
+static int services_load(struct state *state, enum map map)
+{
+	bool v6 = map == MAP_SERVICES6;
+	size_t size = v6 ? sizeof(struct xlb_endpoint6) : sizeof(struct xlb_endpoint4);
+	struct xlb_service *values;
+	unsigned count;
+	char *keys;
+	int error = map_read(&state->maps, map, (void **)&keys, (void **)&values, &count);
+
+	if (error)
+		return error;
+	state->used[map] = count;
+	for (unsigned i = 0; !error && i < count; i++) {
+		union endpoint_key key;
+
+		memcpy(&key, keys + i * size, size);
+		error = service_load(state, &key, v6, &values[i]);
+	}
+	free(keys);
+	free(values);
+	return error;
+}
+
+static int backend_attach(struct state *state, struct backend *backend)
+{
+	__u16 id = backend->value.id;
+	int error;
+
+	if (!id || id >= state->maps.entries[MAP_TARGETS] || state->by_id[id])
+		return -EUCLEAN;
+	error = state_backend_index(state, backend);
+	if (error)
+		return error == -EEXIST ? -EUCLEAN : error;
+	state->by_id[id] = backend;
+	backend->next = backend->service->backends;
+	backend->service->backends = backend;
+	backend->service->count++;
+	return 0;
+}
+
+static int backend_load(struct state *state, const struct xlb_backend_key *key,
+			const struct xlb_backend *value)
+{
+	struct endpoint endpoint = { .port = key->service_port, .protocol = key->protocol };
+	struct backend *backend = calloc(1, sizeof(*backend));
+	int error;
+
+	if (!backend)
+		return -ENOMEM;
+	memcpy(endpoint.address, key->service_address, sizeof(endpoint.address));
+	memcpy(backend->end.address, key->address, sizeof(backend->end.address));
+	backend->end.port = key->port;
+	backend->end.protocol = key->protocol;
+	backend->key = *key;
+	backend->value = *value;
+	backend->written = true;
+	backend->service = state_service(state, &endpoint);
+	if (!backend->service) {
+		backend->next = state->deleted_backends;
+		state->deleted_backends = backend;
+		state->repair = true;
+		return 0;
+	}
+	error = backend_attach(state, backend);
+	if (error)
+		free(backend);
+	return error;
+}
+
+static int backends_load(struct state *state)
+{
+	struct xlb_backend_key *keys;
+	struct xlb_backend *values;
+	unsigned count;
+	int error = map_read(&state->maps, MAP_BACKENDS, (void **)&keys, (void **)&values, &count);
+
+	if (error)
+		return error;
+	state->used[MAP_BACKENDS] = count;
+	for (unsigned i = 0; !error && i < count; i++)
+		error = backend_load(state, &keys[i], &values[i]);
+	free(keys);
+	free(values);
+	return error;
+}
+
+static int targets_load(struct state *state)
+{
+	unsigned count;
+	__u32 *ids;
+	int error = map_read(&state->maps, MAP_TARGETS, (void **)&ids, (void **)&state->targets,
+			     &count);
+
+	free(ids);
+	if (!error && count != state->maps.entries[MAP_TARGETS])
+		error = -EUCLEAN;
+	return error;
+}
+
+static int reply_check(struct state *state, const struct endpoint *end, __u16 id)
+{
+	const struct backend *backend = state_backend(state, end);
+	struct endpoint *strays;
+
+	if (backend && backend->end.port == end->port && backend->value.id == id)
+		return 0;
+	strays = reallocarray(state->stray_replies, state->stray_count + 1, sizeof(*strays));
+	if (!strays)
+		return -ENOMEM;
+	state->stray_replies = strays;
+	strays[state->stray_count++] = *end;
+	state->repair = true;
+	return 0;
+}
+
+static int replies_load(struct state *state, enum map map)
+{
+	bool v6 = map == MAP_REPLIES6;
+	size_t size = v6 ? sizeof(struct xlb_endpoint6) : sizeof(struct xlb_endpoint4);
+	struct xlb_reply *values;
+	unsigned count;
+	char *keys;
+	int error = map_read(&state->maps, map, (void **)&keys, (void **)&values, &count);
+
+	if (error)
+		return error;
+	state->used[map] = count;
+	for (unsigned i = 0; !error && i < count; i++) {
+		union endpoint_key key;
+		struct endpoint end;
+
+		memcpy(&key, keys + i * size, size);
+		endpoint_from_key(&end, &key, v6);
+		error = reply_check(state, &end, values[i].backend);
+	}
+	free(keys);
+	free(values);
+	return error;
+}
+
+/* A target lives exactly if its backend is not down. */
+static void targets_check(struct state *state)
+{
+	for (__u32 id = 1; id < state->maps.entries[MAP_TARGETS]; id++) {
+		const struct backend *backend = state->by_id[id];
+		bool live = backend && backend_state(backend) != XLB_DOWN;
+
+		if (state->targets[id].live != live)
+			state->repair = true;
+	}
+}
+
+static int load(struct state *state, bool write)
+{
+	const __u32 *entries = state->maps.entries;
+	int error;
+
+	state->list = calloc((size_t)entries[MAP_SERVICES4] + entries[MAP_SERVICES6],
+			       sizeof(state->list[0]));
+	state->by_id = calloc(entries[MAP_TARGETS], sizeof(state->by_id[0]));
+	if (!state->list || !state->by_id)
+		return -ENOMEM;
+	error = config_load(state);
+	error = error ?: slots_load(state, write);
+	error = error ?: services_load(state, MAP_SERVICES4);
+	error = error ?: services_load(state, MAP_SERVICES6);
+	error = error ?: targets_load(state);
+	error = error ?: backends_load(state);
+	if (error || !write)
+		return error;
+	targets_check(state);
+	error = replies_load(state, MAP_REPLIES4);
+	return error ?: replies_load(state, MAP_REPLIES6);
+}
+
+int state_open(struct state **state, const char *pin, bool write)
+{
+	int error;
+
+	*state = calloc(1, sizeof(**state));
+	if (!*state)
+		return -ENOMEM;
+	error = maps_open(&(*state)->maps, pin, write);
+	return error ?: load(*state, write);
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The records that the packet path keeps of single flows. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "clock.h"
+#include "record.h"
+
+static void record_ends(struct record *record, const void *key, bool v6)
+{
+	const struct xlb_tuple6 *tuple6 = key;
+	const struct xlb_tuple4 *tuple4 = key;
+
+	if (v6) {
+		memcpy(record->from.address, tuple6->source, 16);
+		memcpy(record->to.address, tuple6->destination, 16);
+		record->from.port = tuple6->source_port;
+		record->to.port = tuple6->destination_port;
+		record->to.protocol = tuple6->protocol;
+	} else {
+		address_from4(record->from.address, tuple4->source);
+		address_from4(record->to.address, tuple4->destination);
+		record->from.port = tuple4->source_port;
+		record->to.port = tuple4->destination_port;
+		record->to.protocol = tuple4->protocol;
+	}
+	record->from.protocol = record->to.protocol;
+}
+
+static void record_resolve(const struct state *state, struct record *record)
+{
+	__u16 id = record->flow->backend;
+
+	if (id < state->maps.entries[MAP_TARGETS] &&
+	    state->targets[id].generation == record->flow->generation)
+		record->backend = state->by_id[id];
+	if (record->flow->direction == XLB_FORWARD)
+		record->service = state_service_match(state, &record->to);
+	else if (record->backend)
+		record->service = record->backend->service;
+}
+
+static int record_each_of(const struct state *state, enum map map,
+			  bool (*visit)(const struct state *, const struct record *, void *),
+			  void *context)
+{
+	bool v6 = map == MAP_FLOWS6 || map == MAP_EMBRYOS6;
+	size_t size = v6 ? sizeof(struct xlb_tuple6) : sizeof(struct xlb_tuple4);
+	struct xlb_flow *flows;
+	unsigned count;
+	char *keys;
+	int error = map_read(&state->maps, map, (void **)&keys, (void **)&flows, &count);
+
+	for (unsigned i = 0; !error && i < count; i++) {
+		struct record record = {
+			.flow = &flows[i],
+			.embryonic = map == MAP_EMBRYOS4 || map == MAP_EMBRYOS6,
+		};
+
+		record_ends(&record, keys + i * size, v6);
+		record_resolve(state, &record);
+		if (!visit(state, &record, context))
+			continue;
+		error = bpf_map_delete_elem(state->maps.fd[map], keys + i * size);
+		/* The map may have dropped it itself. */
+		if (error == -ENOENT)
+			error = 0;
+	}
+	free(keys);
+	free(flows);
+	return error;
+}
+
+int record_each(const struct state *state,
+		bool (*visit)(const struct state *, const struct record *, void *), void *context)
+{
+	static const enum map maps[] = { MAP_FLOWS4, MAP_FLOWS6, MAP_EMBRYOS4, MAP_EMBRYOS6 };
+	int error = 0;
+
+	for (unsigned i = 0; !error && i < sizeof(maps) / sizeof(maps[0]); i++)
+		error = record_each_of(state, maps[i], visit, context);
+	return error;
+}
+
+__u32 record_silence(const struct record *record, __u64 now)
+{
+	__u32 silence = (__u32)now - record->flow->seen;
+
+	/* A packet may have come since. */
+	return silence < 0xffff0000 ? silence : 0;
+}
+
+/* An unmarked slot has no records: the next mark must not find old ones. */
+static bool record_unmarked(const struct state *state, const struct record *record)
+{
+	const struct service *service = record->service;
+
+	return record->flow->direction == XLB_FORWARD &&
+	       (record->flow->slot >= service->value.table.size ||
+		!state_slots(state, service)[record->flow->slot].previous);
+}
+
+static bool record_stale(const struct state *state, const struct record *record, void *context)
+{
+	const struct service *service = record->service;
+	const __u64 *now = context;
+
+	if (!service || !record->backend)
+		return true;
+	if (service->flush)
+		return true;
+	if (!service->collect)
+		return false;
+	return record_unmarked(state, record) ||
+	       record_silence(record, *now) > state->config.idle * state->config.hz;
+}
+
+int record_collect(const struct state *state)
+{
+	__u64 now;
+	int error = clock_jiffies(&now);
+
+	return error ?: record_each(state, record_stale, &now);
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* xlb service: the addresses, ports and protocols that are balanced. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service.h"
+#include "session.h"
+#include "stats.h"
+
+static const struct choice modes[] = {
+	{ "dnat", XLB_DNAT },
+	{},
+};
+
+static const struct choice hashes[] = {
+	{ "flow", XLB_HASH_FLOW },
+	{ "source", XLB_HASH_SOURCE },
+	{},
+};
+
+enum { MODE, HASH, TABLE, SETTLE };
+
+static const struct keyword service_keywords[] = {
+	[MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = modes },
+	[HASH] = { .name = "hash", .type = KEYWORD_CHOICE, .choices = hashes },
+	[TABLE] = TABLE_KEYWORD,
+	[SETTLE] = SETTLE_KEYWORD,
+	{},
+};
+
+/* The service that a command is about. */
+static enum status subject_take(struct args *args, struct endpoint *endpoint)
+{
+	const char *word = args_subject(args), *why;
+
+	if (!word)
+		return args_fail(args, STATUS_USAGE, "which service? ADDRESS:PORT/PROTOCOL");
+	why = service_parse(word, endpoint);
+	return why ? args_fail(args, STATUS_USAGE, "%s", why) : STATUS_DONE;
+}
+
+static enum status cmd_add(struct context *context, struct args *args)
+{
+	struct xlb_service value = { .mode = XLB_DNAT, .hash = XLB_HASH_FLOW };
+	struct keyword given[sizeof(service_keywords) / sizeof(service_keywords[0])];
+	struct endpoint endpoint;
+	struct state *state;
+	enum map full;
+	int error;
+
+	memcpy(given, service_keywords, sizeof(given));
+	if (subject_take(args, &endpoint) || args_keywords(args, given) ||
+	    table_check(args, &given[TABLE]))
+		return STATUS_USAGE;
+	state = session_edit(context, args);
+	if (!state)
+		return STATUS_REFUSED;
+	if (state_service(state, &endpoint))
+		return args_fail(args, STATUS_REFUSED, "exists already");
+	if (given[HASH].given)
+		value.hash = given[HASH].number;
+	value.table.size = given[TABLE].given ? given[TABLE].number : state->config.table;
+	value.settle = given[SETTLE].given ? given[SETTLE].number : state->config.settle;
+	error = state_service_add(state, &endpoint, &value, &full);
+	return error ? full_fail(args, state, full, error) : STATUS_DONE;
+}
+
+/* Every flow would move at once. */
+static enum status change_check(const struct args *args, const struct service *service,
+				const struct keyword *given)
+{
+	const char *what = NULL;
+
+	if (given[HASH].given && given[HASH].number != service->value.hash)
+		what = "hash";
+	if (given[TABLE].given && given[TABLE].number != service->value.table.size)
+		what = "table";
+	if (!what || !service->count)
+		return STATUS_DONE;
+	return args_fail(args, STATUS_REFUSED, "%s: cannot change while the service has backends: "
+			 "delete them first", what);
+}
+
+static enum status cmd_change(struct context *context, struct args *args)
+{
+	struct keyword given[sizeof(service_keywords) / sizeof(service_keywords[0])];
+	struct endpoint endpoint;
+	struct service *service;
+	struct state *state;
+	enum map full;
+	int error = 0;
+
+	memcpy(given, service_keywords, sizeof(given));
+	if (subject_take(args, &endpoint) || args_keywords(args, given) ||
+	    table_check(args, &given[TABLE]))
+		return STATUS_USAGE;
+	state = session_edit(context, args);
+	service = state ? state_service(state, &endpoint) : NULL;
+	if (!service)
+		return state ? args_fail(args, STATUS_REFUSED, "no such service") : STATUS_REFUSED;
+	if (change_check(args, service, given))
+		return STATUS_REFUSED;
+	if (given[TABLE].given && given[TABLE].number != service->value.table.size)
+		error = state_service_resize(state, service, given[TABLE].number, &full);
+	if (error)
+		return full_fail(args, state, full, error);
+	if (given[HASH].given)
+		service->value.hash = given[HASH].number;
+	if (given[SETTLE].given)
+		service->value.settle = given[SETTLE].number;
+	service->edited = true;
+	return STATUS_DONE;
+}
+
+static enum status cmd_del(struct context *context, struct args *args)
+{
+	struct endpoint endpoint;
+	struct service *service;
+	struct state *state;
+
+	if (subject_take(args, &endpoint) || args_end(args))
+		return STATUS_USAGE;
+	state = session_edit(context, args);
+	service = state ? state_service(state, &endpoint) : NULL;
+	if (!service)
+		return state ? args_fail(args, STATUS_REFUSED, "no such service") : STATUS_REFUSED;
+	state_service_delete(state, service);
+	return STATUS_DONE;
+}
+
+static void service_show(struct output *output, const struct state *state,
+			 const struct service *service, bool statistics)
+{
+	const struct endpoint *endpoint = &service->endpoint;
+	const char *protocol = choice_name(protocol_choices, endpoint->protocol);
+	char text[ENDPOINT_TEXT];
+
+	output_line(output, 0);
+	output_object(output, NULL);
+	output_subject(output, "service", service_text(endpoint, text));
+	output_detail(output, "address", json_string(address_text(endpoint->address, text)));
+	output_detail(output, "port", json_integer(endpoint->port));
+	output_detail(output, "protocol", json_string(protocol));
+	output_string(output, "mode", choice_name(modes, service->value.mode));
+	output_string(output, "hash", choice_name(hashes, service->value.hash));
+	output_number(output, "table", service->value.table.size);
+	output_number(output, "settle", service->value.settle);
+	if (statistics) {
+		output_line(output, 4);
+		output_number(output, "backends", service->count);
+		output_number(output, "marked", service_marks(state, service));
+		output_line(output, 4);
+		stats_show_service(output, state, service);
+	}
+	output_close(output);
+}
+
+static enum status cmd_show(struct context *context, struct args *args)
+{
+	struct service *only = NULL;
+	bool all = !args_peek(args);
+	struct endpoint endpoint;
+	struct state *state;
+
+	if (!all && (subject_take(args, &endpoint) || args_end(args)))
+		return STATUS_USAGE;
+	state = session_view(context, args);
+	if (!state)
+		return STATUS_REFUSED;
+	if (!all)
+		only = state_service(state, &endpoint);
+	if (!all && !only) {
+		state_free(state);
+		return args_fail(args, STATUS_REFUSED, "no such service");
+	}
+	services_sort(state);
+	output_list(&context->output, NULL);
+	for (unsigned i = 0; i < state->count; i++)
+		if (!only || only == state->list[i])
+			service_show(&context->output, state, state->list[i],
+				     context->statistics);
+	output_close(&context->output);
+	state_free(state);
+	return STATUS_DONE;
+}
+
+static const struct command commands[] = {
+	{ "add", cmd_add, true },
+	{ "change", cmd_change, true },
+	{ "del", cmd_del, true },
+	{ "show", cmd_show, false },
+	{},
+};
+
+const struct object service_object = {
+	.name = "service",
+	.usage = "xlb service { add | change } SERVICE [ mode dnat ] [ hash { flow | source } ]\n"
+		 "                          [ table SIZE ] [ settle SECONDS ]\n"
+		 "       xlb service del SERVICE\n"
+		 "       xlb service [ show [ SERVICE ] ]\n"
+		 "SERVICE := ADDRESS:PORT/PROTOCOL\n"
+		 "ADDRESS := { a.b.c.d | [IPv6] | * | [*] }\n"
+		 "PORT := { 1..65535 | * }\n"
+		 "PROTOCOL := { tcp | udp }\n"
+		 "SIZE := a prime number from 251 to 655373\n",
+	.commands = commands,
+};

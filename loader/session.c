@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The state as commands see it: opened, edited by several, written once. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "link.h"
+#include "netlink.h"
+#include "session.h"
+
+static struct state *open_or_tell(const struct context *context, const struct args *args,
+				  bool write)
+{
+	static const struct maps none;
+	struct state *state;
+	int error = state_open(&state, context->pin, write);
+
+	if (!error)
+		return state;
+	maps_fail(args, state ? &state->maps : &none, error);
+	state_free(state);
+	return NULL;
+}
+
+struct state *session_edit(struct context *context, const struct args *args)
+{
+	if (!context->state)
+		context->state = open_or_tell(context, args, true);
+	return context->state;
+}
+
+struct state *session_view(struct context *context, const struct args *args)
+{
+	return open_or_tell(context, args, false);
+}
+
+static int address_order(const void *a, const void *b)
+{
+	return memcmp(*(const __u8 *const *)a, *(const __u8 *const *)b, 16);
+}
+
+/* Each host once, whatever number of backends it has; errors are the kernel's affair. */
+static void neighbours_keep(const struct state *state)
+{
+	const __u8 **addresses = calloc(state->used[MAP_BACKENDS] + 1, sizeof(*addresses));
+	unsigned count = 0;
+
+	if (!addresses)
+		return;
+	for (unsigned i = 0; i < state->count; i++)
+		for (const struct backend *backend = state->list[i]->backends; backend;
+		     backend = backend->next)
+			addresses[count++] = backend->end.address;
+	qsort(addresses, count, sizeof(*addresses), address_order);
+	for (unsigned i = 0; i < count; i++)
+		if (!i || address_order(&addresses[i - 1], &addresses[i]))
+			netlink_neighbour_keep(address_is4(addresses[i]) ? AF_INET : AF_INET6,
+					       address_bytes(addresses[i]));
+	free(addresses);
+}
+
+enum status session_commit(struct context *context, const struct args *args)
+{
+	struct state *state = context->state;
+	int error;
+
+	if (!state)
+		return STATUS_DONE;
+	context->state = NULL;
+	error = state_commit(state);
+	if (!error) {
+		neighbours_keep(state);
+		error = link_refresh(&state->maps);
+		link_warn(&state->maps);
+	}
+	state_free(state);
+	if (!error)
+		return STATUS_DONE;
+	return args_fail(args, STATUS_REFUSED,
+			 "writing the maps: %s: the next call writes what is missing",
+			 strerror(-error));
+}
+
+void session_drop(struct context *context)
+{
+	state_free(context->state);
+	context->state = NULL;
+}

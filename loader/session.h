@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The state as commands see it: opened, edited by several, written once. */
+#ifndef XLB_SESSION_H
+#define XLB_SESSION_H
+
+#include "command.h"
+#include "state.h"
+
+/*
+ * The locked state that edits go to, read when the call or batch first asks.
+ * NULL after saying why there is none.
+ */
+struct state *session_edit(struct context *context, const struct args *args);
+
+/*
+ * The state as it is, not locked.  The caller ends with state_free().  NULL after
+ * saying why there is none.
+ */
+struct state *session_view(struct context *context, const struct args *args);
+
+/* Writes what is pending, if anything, and releases the lock. */
+enum status session_commit(struct context *context, const struct args *args);
+
+/* Forgets what is pending. */
+void session_drop(struct context *context);
+
+#endif

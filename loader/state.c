@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The state in memory: what stands where, and finding it. */
+#define _GNU_SOURCE	/* tdestroy */
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "state.h"
+
+static int service_order(const void *a, const void *b)
+{
+	const struct service *left = a, *right = b;
+
+	return endpoint_compare(&left->endpoint, &right->endpoint);
+}
+
+/*
+ * Any port equals every port, so that what overlaps is found at once.  Still an
+ * order among the backends of one tree, because no two of them overlap.
+ */
+static int end_order(const void *a, const void *b)
+{
+	struct endpoint left = ((const struct backend *)a)->end;
+	struct endpoint right = ((const struct backend *)b)->end;
+
+	if (!left.port || !right.port)
+		left.port = right.port = 0;
+	return endpoint_compare(&left, &right);
+}
+
+enum xlb_state backend_state(const struct backend *backend)
+{
+	if (backend->value.admin == XLB_DRAIN)
+		return XLB_DRAIN;
+	return backend->value.health == XLB_DOWN ? XLB_DOWN : backend->value.admin;
+}
+
+__u32 table_room(__u32 size)
+{
+	return (size + XLB_SLOTS_PER_VALUE - 1) / XLB_SLOTS_PER_VALUE * XLB_SLOTS_PER_VALUE;
+}
+
+size_t slots_length(const struct state *state)
+{
+	return (size_t)state->maps.entries[MAP_SLOTS] * sizeof(struct xlb_slots);
+}
+
+struct xlb_slot *state_slots(const struct state *state, const struct service *service)
+{
+	return state->slots + service->value.table.first;
+}
+
+struct service *state_service(const struct state *state, const struct endpoint *endpoint)
+{
+	struct service sought = { .endpoint = *endpoint };
+	struct service **found = tfind(&sought, &state->services, service_order);
+
+	return found ? *found : NULL;
+}
+
+struct service *state_service_match(const struct state *state, const struct endpoint *to)
+{
+	static const __u8 any6[16], any4[4];
+	struct service *service = state_service(state, to);
+	struct endpoint sought = *to;
+
+	if (service)
+		return service;
+	sought.port = 0;
+	service = state_service(state, &sought);
+	if (service)
+		return service;
+	sought.port = to->port;
+	if (address_is4(to->address))
+		address_from4(sought.address, any4);
+	else
+		memcpy(sought.address, any6, sizeof(any6));
+	return state_service(state, &sought);
+}
+
+struct backend *state_backend(const struct state *state, const struct endpoint *end)
+{
+	struct backend sought = { .end = *end };
+	struct backend **found = tfind(&sought, &state->ends, end_order);
+
+	return found ? *found : NULL;
+}
+
+int state_service_index(struct state *state, struct service *service)
+{
+	struct service **found = tsearch(service, &state->services, service_order);
+
+	if (!found)
+		return -ENOMEM;
+	return *found == service ? 0 : -EEXIST;
+}
+
+void state_service_unindex(struct state *state, struct service *service)
+{
+	tdelete(service, &state->services, service_order);
+}
+
+int state_backend_index(struct state *state, struct backend *backend)
+{
+	struct backend **found = tsearch(backend, &state->ends, end_order);
+
+	if (!found)
+		return -ENOMEM;
+	return *found == backend ? 0 : -EEXIST;
+}
+
+void state_backend_unindex(struct state *state, struct backend *backend)
+{
+	tdelete(backend, &state->ends, end_order);
+}
+
+static void backends_free(struct backend *backend)
+{
+	while (backend) {
+		struct backend *next = backend->next;
+
+		free(backend);
+		backend = next;
+	}
+}
+
+static void service_free(struct service *service)
+{
+	backends_free(service->backends);
+	free(service->slots);
+	free(service->held);
+	free(service);
+}
+
+static void keep(void *node)
+{
+	(void)node;
+}
+
+void state_free(struct state *state)
+{
+	if (!state)
+		return;
+	tdestroy(state->services, keep);
+	tdestroy(state->ends, keep);
+	for (unsigned i = 0; i < state->count; i++)
+		service_free(state->list[i]);
+	while (state->deleted_services) {
+		struct service *service = state->deleted_services;
+
+		state->deleted_services = service->next;
+		service_free(service);
+	}
+	backends_free(state->deleted_backends);
+	if (state->slots)
+		munmap(state->slots, slots_length(state));
+	free(state->list);
+	free(state->ranges);
+	free(state->targets);
+	free(state->by_id);
+	free(state->stray_replies);
+	free(state->free_ids);
+	maps_close(&state->maps);
+	free(state);
+}

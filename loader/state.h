@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the maps hold, in memory: commands edit it, state_commit() writes the
+ * difference.  Nothing here reports; all return 0 or -errno.
+ */
+#ifndef XLB_STATE_H
+#define XLB_STATE_H
+
+#include <stdbool.h>
+
+#include "endpoint.h"
+#include "maps.h"
+
+struct service;
+
+struct backend {
+	struct service *service;	/* NULL for one that is deleted */
+	struct backend *next;		/* of the service, or deleted */
+	struct endpoint end;		/* its address, port and protocol */
+	struct xlb_backend_key key;
+	struct xlb_backend value;
+	bool written;			/* stands in xlb_backends */
+	bool edited;			/* not as it stands there */
+};
+
+struct service {
+	struct service *next;		/* deleted */
+	struct endpoint endpoint;
+	struct xlb_service value;
+	struct xlb_service stands;	/* as it stands in xlb_services*, if written */
+	struct backend *backends;
+	unsigned count;			/* backends */
+	bool written;			/* stands in xlb_services* */
+	bool edited;			/* not as it stands there */
+	bool placed;			/* its slots are where the table says */
+	bool rebuild;			/* backends changed: who owns which slot? */
+	bool collect;			/* drop its stale records, clear settled marks */
+	bool flush;			/* drop all of its records, clear all marks */
+	/* What state_plan() finds out. */
+	struct xlb_slot *slots;		/* to be written; NULL: they stay */
+	bool *held;			/* marks that some record still needs */
+	bool recorded;			/* there may be records */
+	bool moved;			/* some slot changes its owner */
+	bool marked;			/* some slot becomes marked */
+	bool cleared;			/* some slot is marked no more */
+};
+
+struct state {
+	struct maps maps;
+	struct xlb_config config;	/* filled with defaults if fresh */
+	bool config_edited;
+	bool repair;			/* a writer died: something is left over */
+	struct xlb_slot *slots;		/* xlb_slots, mapped; writable under the lock */
+	struct xlb_target *targets;	/* by id, as they stand */
+	struct backend **by_id;
+	void *services;			/* tree (tsearch) by endpoint */
+	void *ends;			/* tree of backends; see state_backend() */
+	struct service **list;		/* all services, in no order */
+	unsigned count;
+	struct service *deleted_services;
+	struct backend *deleted_backends;
+	struct endpoint *stray_replies;	/* in xlb_replies*, of no backend */
+	unsigned stray_count;
+	unsigned used[MAP_COUNT];	/* entries, deleted ones included */
+	struct xlb_table *ranges;	/* slots in use, by first (pool.c) */
+	unsigned range_count;
+	__u16 *free_ids;		/* in the order to give them out (pool.c) */
+	unsigned free_count, free_next;
+};
+
+/*
+ * Reads the maps; to write, under the lock.  On error *state has only maps, for
+ * maps_fail().  -EUCLEAN: the maps contradict themselves.
+ */
+int state_open(struct state **state, const char *pin, bool write);
+void state_free(struct state *state);
+
+/* How a backend stands, operator and checker together. */
+enum xlb_state backend_state(const struct backend *backend);
+
+/* Slots that a table takes in xlb_slots, and the length of that map in bytes. */
+__u32 table_room(__u32 size);
+size_t slots_length(const struct state *state);
+
+struct service *state_service(const struct state *state, const struct endpoint *endpoint);
+
+/* The service that a packet to this destination reaches, or NULL. */
+struct service *state_service_match(const struct state *state, const struct endpoint *to);
+
+/*
+ * The backend whose end a packet from this one could be taken for: the same
+ * address and protocol, and the same port or any on either side.
+ */
+struct backend *state_backend(const struct state *state, const struct endpoint *end);
+
+/* The service's slots as they stand, if it is placed. */
+struct xlb_slot *state_slots(const struct state *state, const struct service *service);
+
+/* What a look-up is to find, or not any more: 0, -EEXIST, -ENOMEM. */
+int state_service_index(struct state *state, struct service *service);
+void state_service_unindex(struct state *state, struct service *service);
+int state_backend_index(struct state *state, struct backend *backend);
+void state_backend_unindex(struct state *state, struct backend *backend);
+
+/*
+ * Slots for a table of this size, and what else is in use then: 0, -ENOMEM, and
+ * -ENOSPC, or -EUCLEAN if they are in use already.
+ */
+int range_take(struct state *state, __u32 size, __u32 *first);
+int range_reserve(struct state *state, const struct xlb_table *table);
+void range_release(struct state *state, __u32 first);
+
+/* The id that has been free for longest: 0, -ENOMEM, -ENOSPC. */
+int id_take(struct state *state, __u16 *id);
+
+/*
+ * -ENOSPC: *full says which map.  The value's table size must be valid; where it
+ * lies is decided here.
+ */
+int state_service_add(struct state *state, const struct endpoint *endpoint,
+		      const struct xlb_service *value, enum map *full);
+/* Only while the service has no backend; its old slots stay in use for this commit. */
+int state_service_resize(struct state *state, struct service *service, __u32 size,
+			 enum map *full);
+/* With its backends. */
+void state_service_delete(struct state *state, struct service *service);
+
+/* The end must have passed state_backend(). */
+int state_backend_add(struct state *state, struct service *service, const struct endpoint *end,
+		      __u32 weight, enum xlb_state admin, enum map *full);
+/* After its value was edited. */
+void state_backend_touch(struct backend *backend);
+void state_backend_delete(struct state *state, struct backend *backend);
+
+/*
+ * Works out what the slots of touched services become, in memory.  0, -ENOMEM or
+ * what reading records says.
+ */
+int state_plan(struct state *state);
+
+/*
+ * Writes what was edited, stage by stage, such that every prefix is a state that
+ * packets can live with and the next commit completes.  Once only: then free it.
+ */
+int state_commit(struct state *state);
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* xlb stats: what went through, by service and backend, and what was dropped. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+
+#include "service.h"
+#include "session.h"
+#include "stats.h"
+
+static void stats_add(const struct state *state, const struct backend *backend,
+		      struct xlb_stats *sum)
+{
+	struct xlb_stats *stats;
+	unsigned count;
+
+	if (map_read_percpu(&state->maps, MAP_STATS, backend->value.id, (void **)&stats, &count))
+		return;
+	for (unsigned i = 0; i < count; i++) {
+		sum->connections += stats[i].connections;
+		sum->in_packets += stats[i].in_packets;
+		sum->in_bytes += stats[i].in_bytes;
+		sum->out_packets += stats[i].out_packets;
+		sum->out_bytes += stats[i].out_bytes;
+	}
+	free(stats);
+}
+
+static void stats_print(struct output *output, const struct xlb_stats *stats)
+{
+	output_number(output, "connections", stats->connections);
+	output_number(output, "in_packets", stats->in_packets);
+	output_number(output, "in_bytes", stats->in_bytes);
+	output_number(output, "out_packets", stats->out_packets);
+	output_number(output, "out_bytes", stats->out_bytes);
+}
+
+void stats_show_backend(struct output *output, const struct state *state,
+			const struct backend *backend)
+{
+	struct xlb_stats stats = {};
+
+	stats_add(state, backend, &stats);
+	stats_print(output, &stats);
+}
+
+void stats_show_service(struct output *output, const struct state *state,
+			const struct service *service)
+{
+	struct xlb_stats stats = {};
+
+	for (const struct backend *backend = service->backends; backend; backend = backend->next)
+		stats_add(state, backend, &stats);
+	stats_print(output, &stats);
+}
+
+static void backends_show(struct output *output, const struct state *state,
+			  const struct service *service)
+{
+	struct backend **backends = backends_sorted(service);
+	char text[ENDPOINT_TEXT];
+
+	output_list(output, "backends");
+	for (unsigned i = 0; backends && backends[i]; i++) {
+		output_line(output, 4);
+		output_object(output, NULL);
+		output_string(output, "backend", backend_text(&backends[i]->end, text));
+		stats_show_backend(output, state, backends[i]);
+		output_close(output);
+	}
+	output_close(output);
+	free(backends);
+}
+
+static void services_show(struct output *output, const struct state *state,
+			  const struct service *only)
+{
+	char text[ENDPOINT_TEXT];
+
+	output_list(output, "services");
+	for (unsigned i = 0; i < state->count; i++) {
+		const struct service *service = state->list[i];
+
+		if (only && only != service)
+			continue;
+		output_line(output, 0);
+		output_object(output, NULL);
+		output_string(output, "service", service_text(&service->endpoint, text));
+		stats_show_service(output, state, service);
+		backends_show(output, state, service);
+		output_close(output);
+	}
+	output_close(output);
+}
+
+/* A reason's name is its field's, which only BTF knows for the object that is loaded. */
+static int drops_print(struct output *output, const struct maps *maps, const struct btf *btf,
+		       __u32 type_id)
+{
+	const struct btf_type *type = btf__type_by_id(btf, type_id);
+	const struct btf_member *member;
+	unsigned count;
+	__u64 *values;
+	int error;
+
+	if (!type || !btf_is_struct(type))
+		return -ENODATA;
+	error = map_read_percpu(maps, MAP_DROPS, 0, (void **)&values, &count);
+	if (error)
+		return error;
+	member = btf_members(type);
+	for (unsigned i = 0; i < btf_vlen(type); i++, member++) {
+		size_t field = member->offset / 64;
+		__u64 sum = 0;
+
+		for (unsigned cpu = 0; cpu < count; cpu++)
+			sum += values[cpu * (sizeof(struct xlb_drops) / 8) + field];
+		output_number(output, btf__name_by_offset(btf, member->name_off), sum);
+	}
+	free(values);
+	return 0;
+}
+
+static int drops_show(struct output *output, const struct maps *maps)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+	struct btf *btf;
+	int error = bpf_obj_get_info_by_fd(maps->fd[MAP_DROPS], &info, &size);
+
+	if (error)
+		return error;
+	btf = btf__load_from_kernel_by_id(info.btf_id);
+	if (!btf)
+		return -errno;
+	output_line(output, 0);
+	output_object(output, "drops");
+	output_text(output, "drops");
+	error = drops_print(output, maps, btf, info.btf_value_type_id);
+	output_close(output);
+	btf__free(btf);
+	return error;
+}
+
+static enum status cmd_show(struct context *context, struct args *args)
+{
+	struct keyword given[] = { SERVICE_KEYWORD, {} };
+	enum status status = STATUS_REFUSED;
+	struct endpoint unused;
+	struct service *only;
+	struct state *state;
+	int error;
+
+	if (args_keywords(args, given) || service_argument(args, &given[0], &unused))
+		return STATUS_USAGE;
+	state = session_view(context, args);
+	if (!state)
+		return STATUS_REFUSED;
+	services_sort(state);
+	if (service_filter(args, state, &given[0], &only)) {
+		output_object(&context->output, NULL);
+		services_show(&context->output, state, only);
+		error = drops_show(&context->output, &state->maps);
+		output_close(&context->output);
+		status = error ? args_fail(args, STATUS_REFUSED, "xlb_drops: %s", strerror(-error))
+			       : STATUS_DONE;
+	}
+	state_free(state);
+	return status;
+}
+
+static const struct command commands[] = {
+	{ "show", cmd_show, false },
+	{},
+};
+
+const struct object stats_object = {
+	.name = "stats",
+	.usage = "xlb stats [ show [ service SERVICE ] ]\n",
+	.commands = commands,
+};
