@@ -313,6 +313,8 @@ http() { # NETNS ADDRESS:PORT[/PATH]
 	on "$1" curl -sS -g --max-time 5 --noproxy '*' "http://$2"
 }
 
-udp() { # NETNS ADDRESS PORT TEXT
-	on "$1" /usr/bin/python3 "$NET/udpask.py" "$2" "$3" "$4"
+udp() { # NETNS ADDRESS PORT TEXT [COUNT]
+	netns=$1
+	shift
+	on "$netns" /usr/bin/python3 "$NET/udpask.py" "$@"
 }

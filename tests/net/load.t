@@ -56,9 +56,7 @@ answers() { # ADDRESS:PORT
 }
 
 udp_answers() { # ADDRESS PORT
-	for try in $(seq 10); do
-		udp client "$1" "$2" hello || echo "at datagram $try"
-	done | sort | uniq
+	udp client "$1" "$2" hello 20 2>&1 | sort | uniq
 }
 
 configure() {

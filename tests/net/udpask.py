@@ -1,19 +1,21 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Send one datagram and print the answer: udpask.py ADDRESS PORT TEXT.
+"""Send a datagram and print the answer: udpask.py ADDRESS PORT TEXT [COUNT].
 
-The socket is connected, so an answer from any other address is not one.
+COUNT times, each from a socket of its own, which is connected: an answer from
+any other address than it was sent to is not one.
 """
 import socket
 import sys
 
-address, port, text = sys.argv[1:]
+address, port, text = sys.argv[1:4]
 family = socket.AF_INET6 if ":" in address else socket.AF_INET
-client = socket.socket(family, socket.SOCK_DGRAM)
-client.settimeout(5)
-client.connect((address, int(port)))
-client.send(text.encode())
-try:
-    print(client.recv(65535).decode())
-except OSError as error:
-    sys.exit(f"{address} port {port}: {error}")
+for number in range(int(sys.argv[4]) if len(sys.argv) > 4 else 1):
+    with socket.socket(family, socket.SOCK_DGRAM) as client:
+        client.settimeout(5)
+        client.connect((address, int(port)))
+        try:
+            client.send(text.encode())
+            print(client.recv(65535).decode())
+        except OSError as error:
+            sys.exit(f"{address} port {port}: datagram {number}: {error}")
