@@ -38,6 +38,7 @@ static const struct {
 	[MAP_REPLIES6] = { "xlb_replies6", sizeof(struct xlb_endpoint6),
 			   sizeof(struct xlb_reply) },
 	[MAP_NEXTHOPS] = { "xlb_nexthops", sizeof(__u32), sizeof(struct xlb_nexthop) },
+	[MAP_ROUTES] = { "xlb_routes", sizeof(__u32), sizeof(struct xlb_route) },
 	[MAP_FLOWS4] = { "xlb_flows4", sizeof(struct xlb_tuple4), sizeof(struct xlb_flow) },
 	[MAP_FLOWS6] = { "xlb_flows6", sizeof(struct xlb_tuple6), sizeof(struct xlb_flow) },
 	[MAP_EMBRYOS4] = { "xlb_embryos4", sizeof(struct xlb_tuple4), sizeof(struct xlb_flow) },
@@ -127,7 +128,7 @@ static int map_open(struct maps *maps, enum map map)
 	return 0;
 }
 
-static int abi_check(struct maps *maps)
+static int abi_check(const struct maps *maps)
 {
 	struct xlb_config config;
 	__u32 zero = 0;
@@ -135,7 +136,6 @@ static int abi_check(struct maps *maps)
 
 	if (error)
 		return error;
-	maps->abi = config.abi;
 	return config.abi && config.abi != XLB_ABI ? -EPROTO : 0;
 }
 
@@ -188,9 +188,13 @@ enum status maps_fail(const struct args *args, const struct maps *maps, int erro
 		return args_fail(args, STATUS_REFUSED, "%s is missing in %s: unload, remove what is "
 				 "left there and load again", maps->culprit, maps->folder);
 	case -EPROTO:
-		return args_fail(args, STATUS_REFUSED, "%s in %s is of ABI %u, this xlb speaks %u: "
-				 "use the xlb that it was loaded with, or load again",
-				 maps->culprit, maps->folder, maps->abi, XLB_ABI);
+		return args_fail(args, STATUS_REFUSED, "%s in %s is not of ABI %u, which this xlb "
+				 "speaks: use the xlb that it was loaded with, or unload, remove "
+				 "the pins and load again", maps->culprit, maps->folder, XLB_ABI);
+	case -EUCLEAN:
+		return args_fail(args, STATUS_REFUSED, "the maps in %s contradict themselves, some "
+				 "other tool has written there: unload, remove the pins and load "
+				 "again", maps->folder);
 	case -EACCES:
 	case -EPERM:
 		return args_fail(args, STATUS_REFUSED, "not enough privilege for the maps in %s: "

@@ -28,6 +28,7 @@ enum map {
 	MAP_REPLIES4,
 	MAP_REPLIES6,
 	MAP_NEXTHOPS,
+	MAP_ROUTES,
 	MAP_FLOWS4,
 	MAP_FLOWS6,
 	MAP_EMBRYOS4,
@@ -42,7 +43,6 @@ struct maps {
 	char folder[PATH_MAX];	/* where they are pinned */
 	char second[PATH_MAX];	/* the other set of -ENOTUNIQ */
 	const char *culprit;	/* the map of -ENODATA and -EPROTO */
-	__u32 abi;		/* what -EPROTO found */
 	int lock;		/* the folder, held by writers; else -1 */
 	int fd[MAP_COUNT];
 	__u32 entries[MAP_COUNT];	/* max_entries */
