@@ -71,6 +71,9 @@ struct packet {
 	__u32 bytes;		/* length of the frame */
 };
 
+/* Lengths read from the packet are compared with how much there is and never added
+ * to a pointer: up to Linux 6.12 the verifier loses the bounds of a swapped word. */
+
 /* TCP or UDP at `header`; false: neither, or not all of it is there. */
 static __always_inline bool parse_transport(struct packet *p, void *header, void *end)
 {
@@ -108,7 +111,7 @@ static __always_inline bool parse_ipv4(struct packet *p, void *header, void *end
 	length = bpf_ntohs(ip->tot_len);
 	if (fragment & IP_MORE_FRAGMENTS)
 		p->fault = FAULT_FRAGMENT;
-	if (header + length > end || length < ip->ihl * 4 + sizeof(struct udphdr))
+	if (length > end - header || length < ip->ihl * 4 + sizeof(struct udphdr))
 		p->fault = FAULT_MALFORMED;
 	p->protocol = ip->protocol;
 	p->ip4 = ip;
@@ -126,7 +129,7 @@ static __always_inline bool parse_ipv6(struct packet *p, void *header, void *end
 	if ((void *)(ip + 1) > end || ip->version != 6)
 		return false;
 	length = bpf_ntohs(ip->payload_len);
-	if (header + sizeof(*ip) + length > end || length < sizeof(struct udphdr))
+	if (length > end - (void *)(ip + 1) || length < sizeof(struct udphdr))
 		p->fault = FAULT_MALFORMED;
 	p->protocol = ip->nexthdr;
 	p->ip6 = ip;
