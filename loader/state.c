@@ -32,8 +32,6 @@ static int end_order(const void *a, const void *b)
 
 enum xlb_state backend_state(const struct backend *backend)
 {
-	if (backend->value.admin == XLB_DRAIN)
-		return XLB_DRAIN;
 	return backend->value.health == XLB_DOWN ? XLB_DOWN : backend->value.admin;
 }
 
