@@ -154,6 +154,28 @@ is "same maps" "$(program_maps balancer back.end)" "$(program_maps balancer clie
 ok "unload what ip loaded" lb unload dev client
 lb unload dev back.end 2>/dev/null
 
+# --- after a bare ip link ---
+
+sysctl_set balancer net.ipv4.conf.client.forwarding=0 net.ipv6.conf.client.forwarding=0
+on balancer ip link set dev client xdp obj "$OBJECT"
+ok "an IPv4 service" lb service add 192.0.2.10:80/tcp
+is "forwarding is warned of, with the line to type" "$(said)" \
+	"xlb: warning: client: forwarding is off: sysctl -w net.ipv4.conf.client.forwarding=1"
+on balancer ip link set dev back.end xdp obj "$OBJECT"
+sysctl_set balancer net.ipv6.conf.client.force_forwarding=0 \
+	net.ipv6.conf.back/end.force_forwarding=0 2>/dev/null || :
+ok "an IPv6 service" lb service add '[2001:db8::10]:80/tcp'
+for each in client.ipv4 client.ipv6 back.end.ipv6; do
+	like "what keeps ${each##*.} off at ${each%.*} is told" "$(said)" \
+		"^xlb: warning: ${each%.*}: forwarding is off: sysctl -w net.${each##*.}.conf"
+done
+grep -o 'sysctl -w .*' "$WORK/output" >"$WORK/lines"
+ok "the lines can be typed" on balancer sh "$WORK/lines"
+ok "another service" lb service add 192.0.2.10:443/tcp
+is "and then nothing is told" "$(said)" ""
+on balancer ip link set dev client xdp off
+on balancer ip link set dev back.end xdp off
+
 # --- where native mode can't be ---
 
 fresh_pins
