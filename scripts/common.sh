@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# What the xlb-* scripts share: xlb itself, errors, host names, several commands
+# as one.  They set `here` to their folder before they read this.
+
+# Beside an installed script, or in the build tree.
+# shellcheck disable=SC2154
+PATH=$PATH:$here:$here/../loader
+program=${0##*/}
+origin= # FILE:LINE: of what is being read, or nothing
+
+# die STATUS MESSAGE: as xlb, 1 is a bad command line, 2 refused.
+die() {
+	status=$1
+	shift
+	echo "$program: $origin$*" >&2
+	exit "$status"
+}
+
+command -v xlb >/dev/null || die 2 "xlb: not in PATH, and not beside this script"
+
+# The options that all have; any other is an error.
+options_common() { # WORD
+	case $1 in
+	-h | --help | help) usage ;;
+	-V | --version) xlb -V | sed "s/^xlb/$program/" ;;
+	*) die 1 "$1: unknown option, see $program -h" ;;
+	esac
+	exit 0
+}
+
+# The addresses of a HOST of the grammar, one a line, as xlb wants them: IPv6 in
+# brackets.  FAMILY is 4, 6 or any; only names have a choice.
+host_addresses() { # HOST FAMILY
+	case $1 in
+	\[*\] | \*) echo "$1" ;;
+	*[!0-9.]*) name_addresses "$1" "$2" ;;
+	*) echo "$1" ;;
+	esac
+}
+
+name_addresses() { # NAME FAMILY
+	# Scoped (%) addresses mean nothing to a balancer.
+	addresses=$(getent ahosts "$1" | awk -v family="$2" '
+		seen[$1]++ || /%/ { next }
+		/:/ && family != 4 { print "[" $1 "]" }
+		!/:/ && family != 6 { print $1 }')
+	[ -n "$addresses" ] || {
+		case $2 in any) kind= ;; *) kind="IPv$2 " ;; esac
+		die 2 "$1: no ${kind}address found for this name"
+	}
+	echo "$addresses"
+}
+
+# Splits HOST:REST into $host and $rest, the latter with its colon or empty.
+host_split() {
+	case $1 in
+	\[*\]*)
+		host=${1%%]*}]
+		rest=${1#"$host"}
+		;;
+	*)
+		host=${1%%:*}
+		rest=${1#"$host"}
+		;;
+	esac
+}
+
+# Commands for one run of xlb -batch, and the origin of each, both a line each.
+batch=
+origins=
+newline='
+'
+
+queue() { # WORD...
+	origins=$origins$origin$newline
+	for word in "$@"; do
+		case $word in
+		*[[:space:]#]* | '') die 1 "'$word': a word without blanks and # is expected" ;;
+		esac
+	done
+	batch=$batch$*$newline
+}
+
+# Runs what is queued.  xlb's errors become this script's, with the origin of the
+# line that they name and without the OBJECT, which the user has not typed.
+batch_run() { # OBJECT
+	status=0
+	exec 3>&1
+	errors=$(printf '%s' "$batch" | xlb -batch - 2>&1 >&3) || status=$?
+	exec 3>&-
+	[ -z "$errors" ] || printf '%s\n' "$errors" |
+		ORIGINS=$origins awk -v program="$program" -v object="$1" '
+			BEGIN { split(ENVIRON["ORIGINS"], origin, "\n") }
+			{
+				sub(/^xlb: /, "")
+				if (match($0, /^-:[0-9]+: /)) {
+					line = substr($0, 3, RLENGTH - 4)
+					$0 = substr($0, RLENGTH + 1)
+					sub("^" object " ", "")
+					$0 = origin[line] $0
+				}
+				print program ": " $0
+			}' >&2
+	return $status
+}
