@@ -1,0 +1,293 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a packet looks like once its destination, or a reply's source, is rewritten."""
+
+import random
+
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP, IPOption_Router_Alert
+from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NS, IPv6, IPv6ExtHdrFragment,
+                                IPv6ExtHdrHopByHop)
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Raw
+
+import tap
+from bpf import SHORTEST_FRAME
+from frame import CLIENT_MAC, TAGS, XLB_MAC, frame, with_sum_of_zero
+from lab import (CLIENTS, DROP, MACS, PASS, REDIRECT, TCP as TCP_NAME, UDP as UDP_NAME, VERSIONS,
+                 VIPS, Lab, backend_mac)
+
+lab = Lab()
+PROTOCOLS = (TCP_NAME, UDP_NAME)
+ANY = {4: "0.0.0.0", 6: "::"}
+UNTOUCHED = {"ttl": 64, "smac": CLIENT_MAC, "dmac": XLB_MAC}
+
+
+def check_both_ways(name, path, **fields):
+    """The path's packets with these fields on top: forwarded, and restored."""
+    lab.check(f"{name}: to the backend", frame(**path.asked | fields), path.sent(),
+              frame(**path.forwarded | fields))
+    lab.check(f"{name}: to the client", frame(**path.answered | fields), path.sent(),
+              frame(**path.restored | fields), link=path.link)
+
+
+def check_every_kind():
+    for version in VERSIONS:
+        for protocol in PROTOCOLS:
+            for link, way in (("left", "bounced"), ("right", "redirected")):
+                lab.reset()
+                path = lab.balanced(version, protocol, link)
+                name = f"{protocol} over IPv{version}, {way}"
+                check_both_ways(name, path)
+                check_both_ways(f"{name}, no payload, padded", path, payload=b"", pad=60)
+                check_both_ways(f"{name}, odd length", path, payload=b"odd")
+                check_both_ways(f"{name}, 1400 bytes", path, payload=bytes(range(200)) * 7)
+                tap.equal(lab.drops(), {}, f"{name}: no drops")
+
+
+def check_tags():
+    """Tags stay as they are, so a tagged frame may only go back where it came from."""
+    for version in VERSIONS:
+        for protocol in PROTOCOLS:
+            for tags in TAGS[1:]:
+                name = f"{protocol} over IPv{version}, {len(tags)} VLAN tags"
+                lab.reset()
+                check_both_ways(f"{name}, bounced", lab.balanced(version, protocol, "left"), tags=tags)
+                lab.reset()
+                path = lab.balanced(version, protocol, "right")
+                lab.check(f"{name}: passed finished where another interface leads",
+                          frame(**path.asked, tags=tags), PASS,
+                          frame(**path.forwarded | UNTOUCHED, tags=tags))
+
+
+def check_headers():
+    lab.reset()
+    path = lab.balanced(4, TCP_NAME)
+    check_both_ways("IPv4 options", path, options=(IPOption_Router_Alert(), IPOption_NOP()))
+    check_both_ways("the longest IPv4 header", path, options=[IPOption_NOP()] * 40)
+    check_both_ways("type of service and don't fragment", path, tos=0xb9, flags="PA")
+    check_both_ways("every TCP flag", path, flags="FSRPAUEC")
+    lab.reset()
+    path = lab.balanced(4, UDP_NAME)
+    check_both_ways("UDP with IPv4 options", path, options=(IPOption_NOP(),) * 4)
+    lab.reset()
+    path = lab.balanced(6, TCP_NAME)
+    check_both_ways("traffic class and flow label", path, tc=0xb9, fl=0xabcde)
+
+
+def check_checksums():
+    """A sum that comes out as zero is sent as 0xffff by UDP (RFC 768), as zero by TCP."""
+    for version in VERSIONS:
+        for protocol in PROTOCOLS:
+            lab.reset()
+            path = lab.balanced(version, protocol)
+            for form, told in ((path.asked, "arriving"), (path.forwarded, "leaving"),
+                               (path.answered, "answered"), (path.restored, "restored")):
+                payload = with_sum_of_zero(form)["payload"]
+                layer = Ether(frame(**form | {"payload": payload}))[UDP if protocol == UDP_NAME else TCP]
+                tap.equal(layer.chksum, 0xffff if protocol == UDP_NAME else 0,
+                          f"{protocol} over IPv{version}: a sum of zero {told}")
+                check_both_ways(f"{protocol} over IPv{version}: a sum of zero {told}", path,
+                                payload=payload)
+    lab.reset()
+    check_both_ways("UDP over IPv4 without a checksum", lab.balanced(4, UDP_NAME), checksum=0)
+
+    lab.reset()
+    path = lab.balanced(4, TCP_NAME)
+    wrong = Ether(frame(**path.asked))[TCP].chksum ^ 0x0101
+    right = Ether(frame(**path.forwarded))[TCP].chksum
+    _, out = lab.run(frame(**path.asked, checksum=wrong))
+    tap.ok(Ether(out)[TCP].chksum != right, "a wrong checksum stays wrong")
+
+
+def check_random():
+    """Sums carry in every way that random packets make them."""
+    random.seed(1)
+    for version in VERSIONS:
+        for protocol in PROTOCOLS:
+            lab.reset()
+            path = lab.balanced(version, protocol)
+            wrong = []
+            for _ in range(150):
+                fields = {"payload": random.randbytes(random.randrange(40)),
+                          "sport": random.randrange(1, 65536)}
+                got = lab.run(frame(**path.asked | fields))
+                if got != (REDIRECT, frame(**path.forwarded | fields)):
+                    wrong.append(fields)
+            tap.equal(wrong, [], f"150 random packets of {protocol} over IPv{version}")
+
+
+def check_stack():
+    """Where XDP cannot send, the kernel gets the finished frame, its TTL untouched."""
+    for version in VERSIONS:
+        lab.reset()
+        lab.redirects("right", 0)
+        path = lab.balanced(version)
+        lab.check(f"IPv{version}: a link that takes no redirected frames", frame(**path.asked), PASS,
+                  frame(**path.forwarded | UNTOUCHED))
+        lab.reset()
+        lab.redirects("left", 0)
+        path = lab.balanced(version)
+        lab.check(f"IPv{version}: a reply for a link that takes none", frame(**path.answered), PASS,
+                  frame(**path.restored | {"ttl": 64, "smac": path.answered["smac"],
+                                           "dmac": path.answered["dmac"]}), link="right")
+        lab.reset()
+        lab.redirects("left", 0)
+        path = lab.balanced(version, link="left")
+        check_both_ways(f"IPv{version}: bouncing asks no link", path)
+
+
+def check_wildcards():
+    for version in VERSIONS:
+        lab.reset(needs={f"any_port{version}": 1, f"any_address{version}": 1})
+        exact = lab.balanced(version, number=1)
+        vip, client = VIPS[version], CLIENTS[version]
+        address = lab.backend(2, version, port=0)
+        lab.service(vip, 0, current=2)
+        lab.replies(address, 0, vip, 0, 2)
+        lab.service(ANY[version], 80, current=3)
+        anywhere = lab.backend(3, version, port=8080)
+        lab.replies(anywhere, 8080, ANY[version], 80, 3, by_flow=1)
+
+        hop = {"ttl": 63, "smac": MACS["right"]}
+        check_both_ways(f"IPv{version}: address and port come first", exact)
+        asked = exact.asked | {"dport": 443}
+        lab.check(f"IPv{version}: any port, which stays", frame(**asked), REDIRECT,
+                  frame(**asked | {"destination": address, "dmac": backend_mac(2)} | hop))
+        answered = exact.answered | {"source": address, "sport": 443}
+        lab.check(f"IPv{version}: any port: to the client", frame(**answered), REDIRECT,
+                  frame(**exact.restored | {"sport": 443}), link="right")
+        asked = exact.asked | {"destination": client[:-1] + "8"}
+        lab.check(f"IPv{version}: any address", frame(**asked), REDIRECT,
+                  frame(**asked | {"destination": anywhere, "dport": 8080,
+                                   "dmac": backend_mac(3)} | hop))
+        answered = exact.answered | {"source": anywhere, "sport": 8080}
+        lab.check(f"IPv{version}: any address: to the client from the one it asked", frame(**answered),
+                  REDIRECT, frame(**exact.restored | {"source": asked["destination"]}), link="right")
+        stranger = frame(**answered | {"dport": 40001})
+        lab.check(f"IPv{version}: any address: a reply that nobody asked for", stranger, PASS,
+                  link="right")
+
+        lab.config()
+        for asked in (exact.asked | {"dport": 443}, asked):
+            lab.check(f"IPv{version}: no look-up that no service is said to need", frame(**asked), PASS)
+
+
+def check_source_hash():
+    for version in VERSIONS:
+        lab.reset()
+        path = lab.balanced(version, hash="source")
+        lab.backend(2, version)
+        service = lab.service(VIPS[version], 80, hash="source")
+        lab.owners(service, [(1 + slot % 2, 0) for slot in range(service.size)])
+        reached = {lab.run(frame(**path.asked | {"sport": port}))[1][:6] for port in range(1000, 1040)}
+        tap.equal(len(reached), 1, f"IPv{version}: every port of a client reaches one backend")
+        clients = [path.asked["source"][:-1] + str(last) for last in range(10)]
+        reached = {lab.run(frame(**path.asked | {"source": client}))[1][:6] for client in clients}
+        tap.equal(len(reached), 2, f"IPv{version}: ten clients reach both")
+
+
+def strangers():
+    """Frames that no service wants, with VIPS[4]:80/tcp and VIPS[6]:80/tcp served."""
+    ethernet = Ether(src=CLIENT_MAC, dst=XLB_MAC)
+    ip4 = ethernet / IP(src=CLIENTS[4], dst=VIPS[4])
+    ip6 = ethernet / IPv6(src=CLIENTS[6], dst=VIPS[6])
+    served = TCP(dport=80) / Raw(b"payload")
+    three = ethernet / Dot1Q(vlan=1) / Dot1Q(vlan=2) / Dot1Q(vlan=3)
+    return {
+        "ARP": Ether(src=CLIENT_MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(pdst=VIPS[4]),
+        "a neighbour solicitation": ip6 / ICMPv6ND_NS(tgt=VIPS[6]),
+        "ICMP": ip4 / ICMP(),
+        "ICMPv6": ip6 / ICMPv6EchoRequest(),
+        "another port": ip4 / TCP(dport=81),
+        "another port over IPv6": ip6 / TCP(dport=81),
+        "another address": ethernet / IP(src=CLIENTS[4], dst="192.0.2.11") / served,
+        "another protocol on the port": ip4 / UDP(dport=80),
+        "GRE": ethernet / IP(src=CLIENTS[4], dst=VIPS[4], proto=47) / Raw(bytes(40)),
+        "an unknown ethertype": Ether(src=CLIENT_MAC, dst=XLB_MAC, type=0x88cc) / Raw(bytes(60)),
+        "a length for an ethertype": Ether(src=CLIENT_MAC, dst=XLB_MAC, type=46) / Raw(bytes(46)),
+        "three VLAN tags": three / IP(src=CLIENTS[4], dst=VIPS[4]) / served,
+        "a later fragment": ethernet / IP(src=CLIENTS[4], dst=VIPS[4], frag=100) / served,
+        "a later fragment over IPv6": ip6 / IPv6ExtHdrFragment(offset=100, m=1) / served,
+        "IPv4 of another version": ethernet / IP(version=5, src=CLIENTS[4], dst=VIPS[4]) / served,
+        "IPv6 of another version": ethernet / IPv6(version=4, src=CLIENTS[6], dst=VIPS[6]) / served,
+        "a header length of 4 words": ethernet / IP(ihl=4, src=CLIENTS[4], dst=VIPS[4]) / served,
+        "zeroes": Raw(bytes(60)),
+    }
+
+
+def check_strangers():
+    lab.reset(needs={f"any_port{version}": 1 for version in VERSIONS})
+    paths = [lab.balanced(version, number=version) for version in VERSIONS]
+    for name, packet in strangers().items():
+        lab.check(f"{name} passes", bytes(packet), PASS)
+    for path in paths:
+        other = path.answered | {"sport": 8081}
+        lab.check("a backend's other port passes", frame(**other), PASS, link="right")
+    tap.ok(lab.quiet(), "strangers leave no trace in any map")
+
+
+def check_runts():
+    """Cut inside the headers it is no packet of ours; after them its lengths lie."""
+    for version in VERSIONS:
+        for protocol in PROTOCOLS:
+            for tags in TAGS:
+                lab.reset()
+                path = lab.balanced(version, protocol, "left")
+                whole = frame(**path.asked, tags=tags)
+                headers = len(whole) - len(b"payload")
+                runts = [whole[:length] for length in range(SHORTEST_FRAME, len(whole))]
+                got = [lab.run(runt) for runt in runts]
+                wanted = [(PASS if len(runt) < headers else DROP, runt) for runt in runts]
+                tap.equal([len(runts[at]) for at in range(len(runts)) if got[at] != wanted[at]], [],
+                          f"{protocol} over IPv{version}, {len(tags)} VLAN tags, cut at every byte")
+                tap.equal(lab.drops(), {"malformed": len(whole) - headers}, "and counted if dropped")
+
+
+def check_version():
+    for abi in (0, lab.numbers["ABI"] + 1, 0xffffffff):
+        lab.reset(abi=abi)
+        for version in VERSIONS:
+            path = lab.balanced(version, number=version)
+            lab.check(f"ABI {abi}: a service's packet passes", frame(**path.asked), PASS)
+            lab.check(f"ABI {abi}: a reply passes", frame(**path.answered), PASS, link="right")
+        tap.ok(lab.quiet(), f"ABI {abi}: nothing is written")
+
+
+def check_counters():
+    for version in VERSIONS:
+        lab.reset()
+        path = lab.balanced(version)
+        asked = [frame(**path.asked, flags=flags, payload=payload)
+                 for flags, payload in (("S", b""), ("S", b""), ("A", b""), ("PA", b"GET"), ("FA", b""))]
+        answered = [frame(**path.answered, flags="SA", payload=b""),
+                    frame(**path.answered, flags="PA", payload=bytes(1000))]
+        for data in asked:
+            lab.run(data)
+        for data in answered:
+            lab.run(data, "right")
+        tap.equal(lab.stats(1), {"connections": 2, "in_packets": 5, "in_bytes": sum(map(len, asked)),
+                                 "out_packets": 2, "out_bytes": sum(map(len, answered))},
+                  f"IPv{version}: counters of TCP")
+
+        lab.reset()
+        path = lab.balanced(version, UDP_NAME, previous=2)
+        for port in (1000, 1000, 1001):
+            lab.run(frame(**path.asked | {"sport": port}))
+        counted = lab.stats(1)
+        tap.equal((counted["connections"], counted["in_packets"]), (2, 3),
+                  f"IPv{version}: UDP connections are the flows recorded")
+
+
+check_every_kind()
+check_tags()
+check_headers()
+check_checksums()
+check_random()
+check_stack()
+check_wildcards()
+check_source_hash()
+check_strangers()
+check_runts()
+check_version()
+check_counters()
+tap.done()

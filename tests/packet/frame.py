@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Frames made by Scapy from a dict of fields, so that every checksum is Scapy's."""
+
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
+from scapy.packet import Raw
+
+TAGS = ((), (Dot1Q(vlan=7, prio=3),), (Dot1AD(vlan=100), Dot1Q(vlan=7)))
+
+CLIENT_MAC = "02:00:00:00:01:00"
+XLB_MAC = "02:00:00:00:00:01"
+
+
+def frame(source, destination, sport, dport, protocol="tcp", *, ttl=64, flags="A",
+          payload=b"payload", tags=(), smac=CLIENT_MAC, dmac=XLB_MAC, options=(),
+          checksum=None, pad=0, fragment=None, **header):
+    """A whole frame; fields that are not given are as in any ordinary packet.
+
+    `tags` are VLAN headers from the outside in, `options` IPv4 options, `fragment`
+    the fields of IPv6's fragment header, `header` more fields of the IP header,
+    `pad` the length that Ethernet pads the frame to.
+    """
+    packet = Ether(src=smac, dst=dmac)
+    for tag in tags:
+        packet /= tag.copy()
+    if ":" in destination:
+        packet /= IPv6(src=source, dst=destination, hlim=ttl, **header)
+        if fragment is not None:
+            packet /= IPv6ExtHdrFragment(**fragment)
+    else:
+        packet /= IP(src=source, dst=destination, ttl=ttl, options=list(options), id=1, **header)
+    transport = {"sport": sport, "dport": dport}
+    if checksum is not None:
+        transport["chksum"] = checksum
+    packet /= UDP(**transport) if protocol == "udp" else TCP(flags=flags, seq=1, **transport)
+    return bytes(packet / Raw(payload)).ljust(pad, b"\0")
+
+
+def hop(source, destination):
+    """The fields that a router changes."""
+    return {"ttl": 63, "smac": source, "dmac": destination}
+
+
+def compare(got, expected):
+    """Both as Scapy reads them, to be printed; what is beyond the headers is cut."""
+    return [f"{name} {Ether(data).command()[:500]}"
+            for name, data in (("got:   ", got), ("wanted:", expected))]
+
+
+def with_sum_of_zero(fields):
+    """The fields with a payload that makes the TCP or UDP checksum come out as zero."""
+    layer = UDP if fields["protocol"] == "udp" else TCP
+    without = Ether(frame(**fields | {"payload": b"\0\0"}))[layer].chksum
+    return fields | {"payload": without.to_bytes(2, "big")}
