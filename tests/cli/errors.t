@@ -1,0 +1,361 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bad command lines and refused ones: the status, the message, and nothing changed."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import world  # noqa: E402
+from world import World, maps_make, maps_remove, xlb  # noqa: E402
+import tap  # noqa: E402
+
+WEB = "192.0.2.1:80/tcp"
+
+# What the commands below find: two services of IPv4 and one of IPv6, some backends.
+STATE = f"""
+service add {WEB} table 251
+service add 192.0.2.2:*/udp table 251
+service add [2001:db8::1]:80/tcp table 251
+backend add 10.0.0.1:8080 service {WEB}
+backend add 10.0.0.2:8080 service {WEB} weight 3
+backend add 10.0.0.9 service 192.0.2.2:*/udp
+backend add [fd00::1] service [2001:db8::1]:80/tcp
+"""
+
+# {status, words, message}: bad command lines, which never look at the maps ...
+USAGE = (
+    (1, "", "Usage: xlb"),
+    (1, "-x", "xlb: -x: unknown option"),
+    (1, "-pin", "xlb: -pin: needs a value"),
+    (1, "-batch", "xlb: -batch: needs a value"),
+    (1, "-batch /nonexistent", "xlb: -batch /nonexistent: No such file or directory"),
+    (1, "vip show", "xlb: vip: unknown object, see `xlb help`"),
+    (1, "service remove", "xlb: service: remove: unknown command, not one of: add, change, "
+                          "del, show, help"),
+    (1, "serv show", "xlb: serv: unknown object"),
+    (1, "service ad", "xlb: service: ad: unknown command"),
+
+    (1, "service add", "xlb: service add: which service? ADDRESS:PORT/PROTOCOL"),
+    (1, "service add 192.0.2.1", "xlb: service add 192.0.2.1: not ADDRESS:PORT/PROTOCOL: no port"),
+    (1, "service add 192.0.2.1:80", "neither /tcp nor /udp"),
+    (1, "service add 192.0.2.1:80/sctp", "the protocol is neither tcp nor udp"),
+    (1, "service add 192.0.2.1:80/tcp/", "the protocol is neither tcp nor udp"),
+    (1, "service add 192.0.2.1:80/TCP", "the protocol is neither tcp nor udp"),
+    (1, "service add 192.0.2.1:0/tcp", "the port is not a number from 1 to 65535, nor *"),
+    (1, "service add 192.0.2.1:65536/tcp", "the port is not a number from 1 to 65535"),
+    (1, "service add 192.0.2.1:99999999999/tcp", "the port is not a number from 1 to 65535"),
+    (1, "service add 192.0.2.1:http/tcp", "the port is not a number from 1 to 65535"),
+    (1, "service add 192.0.2.1:/tcp", "the port is not a number from 1 to 65535"),
+    (1, "service add 192.0.2.1:-1/tcp", "the port is not a number from 1 to 65535"),
+    (1, "service add 192.0.2.1:+80/tcp", "the port is not a number from 1 to 65535"),
+    (1, "service add 192.0.2.1:80x/tcp", "the port is not a number from 1 to 65535"),
+    (1, "service add 192.0.2:80/tcp", "the address is not a.b.c.d or [IPv6]"),
+    (1, "service add 192.0.2.256:80/tcp", "the address is not a.b.c.d or [IPv6]"),
+    (1, "service add 192.0.02.1:80/tcp", "the address is not a.b.c.d or [IPv6]"),
+    (1, "service add 192.0.2.0/24:80/tcp", "no port"),
+    (1, "service add www.example.org:80/tcp", "the address is not a.b.c.d or [IPv6]"),
+    (1, "service add :80/tcp", "the address is not a.b.c.d or [IPv6]"),
+    (1, "service add 224.0.0.1:80/tcp", "not a unicast address"),
+    (1, "service add 2001:db8::1:80/tcp", "an IPv6 address stands in [ ]"),
+    (1, "service add [2001:db8::1:80/tcp", "[ without ]"),
+    (1, "service add [2001:db8::g]:80/tcp", "what is in [ ] is not an IPv6 address"),
+    (1, "service add [192.0.2.1]:80/tcp", "what is in [ ] is not an IPv6 address"),
+    (1, "service add [::ffff:192.0.2.1]:80/tcp", "stands without [::ffff:]"),
+    (1, "service add [ff02::1]:80/tcp", "not a unicast address"),
+    (1, "service add [2001:db8::1/64]:80/tcp", "what is in [ ] is not an IPv6 address"),
+    (1, "service add *:*/tcp", "any address and any port at once"),
+    (1, "service add [::]:*/udp", "any address and any port at once"),
+    (1, "service add 192.0.2.3:80/tcp mod dnat", "xlb: service add 192.0.2.3:80/tcp: mod: "
+        "unknown keyword, not one of: mode, hash, table, settle"),
+    (1, "service add 192.0.2.3:80/tcp mode nat64", "mode nat64: not one of: dnat"),
+    (1, "service add 192.0.2.3:80/tcp hash", "hash: needs a value"),
+    (1, "service add 192.0.2.3:80/tcp hash flow hash flow", "hash: given twice"),
+    (1, "service add 192.0.2.3:80/tcp table 252", "table 252: not a prime number, the next is "
+                                                  "257"),
+    (1, "service add 192.0.2.3:80/tcp table 241", "table 241: not a number from 251 to 655373"),
+    (1, "service add 192.0.2.3:80/tcp table 655379", "not a number from 251 to 655373"),
+    (1, "service add 192.0.2.3:80/tcp table 251.0", "not a number from 251 to 655373"),
+    (1, "service add 192.0.2.3:80/tcp settle -1", "settle -1: not a number from 0 to 86400"),
+    (1, "service add 192.0.2.3:80/tcp settle 30s", "settle 30s: not a number from 0 to 86400"),
+    (1, f"service del {WEB} now", f"xlb: service del {WEB}: now: nothing more is expected here"),
+    (1, f"service show {WEB} {WEB}", "nothing more is expected here"),
+
+    (1, "backend add", "xlb: backend add: which backend? ADDRESS[:PORT]"),
+    (1, "backend add 10.0.0", "xlb: backend add 10.0.0: the address is not a.b.c.d or [IPv6]"),
+    (1, "backend add 10.0.0.0/24", "its protocol is the service's"),
+    (1, "backend add 10.0.0.1:8080/tcp", "its protocol is the service's"),
+    (1, "backend add 10.0.0.1:0", "the port is not a number from 1 to 65535"),
+    (1, "backend add 10.0.0.1:65536", "the port is not a number from 1 to 65535"),
+    (1, "backend add 10.0.0.1:http", "the port is not a number from 1 to 65535"),
+    (1, "backend add 10.0.0.1:*", "the port is not a number from 1 to 65535"),
+    (1, "backend add 10.0.0.1:", "the port is not a number from 1 to 65535"),
+    (1, "backend add fd00::1", "an IPv6 address stands in [ ]"),
+    (1, "backend add [fd00::1]8080", "not ADDRESS[:PORT]"),
+    (1, "backend add *", "not the address of a host"),
+    (1, "backend add 0.0.0.0:80", "not the address of a host"),
+    (1, "backend add [::]:80", "not the address of a host"),
+    (1, "backend add 255.255.255.255", "not a unicast address"),
+    (1, f"backend add {'1' * 80}", "the address is too long"),
+    (1, "backend add 10.0.0.3 weight 65536", "weight 65536: not a number from 0 to 65535"),
+    (1, "backend add 10.0.0.3 weight -1", "weight -1: not a number from 0 to 65535"),
+    (1, "backend add 10.0.0.3 weight 99999999999999999999", "not a number from 0 to 65535"),
+    (1, "backend add 10.0.0.3 weight 1e3", "weight 1e3: not a number from 0 to 65535"),
+    (1, "backend add 10.0.0.3 weight", "weight: needs a value"),
+    (1, "backend add 10.0.0.3 weight 1 weight 1", "weight: given twice"),
+    (1, "backend add 10.0.0.3 wieght 1", "xlb: backend add 10.0.0.3: wieght: unknown keyword, "
+                                         "not one of: service, weight, state"),
+    (1, "backend add 10.0.0.3 state dead", "state dead: not one of: up, down, drain"),
+    (1, "backend add 10.0.0.3 service web", "xlb: backend add 10.0.0.3: service web: "),
+    (1, "backend change 10.0.0.1:8080", "nothing to change"),
+    (1, "backend del 10.0.0.1:8080 weight 1", "weight: unknown keyword, not one of: service"),
+    (1, "backend show 10.0.0.1:8080 all", "all: unknown keyword"),
+
+    (1, "config set", "nothing to set"),
+    (1, "config set seed", "seed: needs a value"),
+    (1, "config set seed 0x1ffffffffffffffff", "seed 0x1ffffffffffffffff: not a number"),
+    (1, "config set seed 0x", "seed 0x: not a number"),
+    (1, "config set table 1000", "table 1000: not a prime number, the next is 1009"),
+    (1, "config set idle 0", "idle 0: not a number from 1 to 86400"),
+    (1, "config set speed 9", "speed: unknown keyword"),
+    (1, "config show all", "all: nothing more is expected here"),
+    (1, "flow gc all", "all: unknown keyword, not one of: service"),
+    (1, "flow drop", "drop: unknown command, not one of: show, count, gc, flush, help"),
+    (1, "stats show service 192.0.2.1", "service 192.0.2.1: not ADDRESS:PORT/PROTOCOL"),
+
+    (1, "lookup", "xlb: lookup: which client? ADDRESS:PORT"),
+    (1, "lookup 10.9.0.1", "xlb: lookup 10.9.0.1: not ADDRESS:PORT: no port"),
+    (1, "lookup 10.9.0.1:7", "nothing more: to ADDRESS:PORT/PROTOCOL is to follow"),
+    (1, f"lookup 10.9.0.1:7 at {WEB}", "at: to ADDRESS:PORT/PROTOCOL is to follow"),
+    (1, "lookup 10.9.0.1:7 to *:80/tcp", "a packet has one address and one port"),
+    (1, "lookup 10.9.0.1:7 to [2001:db8::1]:80/tcp", "not of the client's family"),
+    (1, f"lookup 10.9.0.1:7 to {WEB} soon", "soon: unknown keyword, not one of: established"),
+)
+
+# ... and what the state does not allow.
+REFUSED = (
+    (2, f"service add {WEB}", f"xlb: service add {WEB}: exists already"),
+    (2, "service change 192.0.2.3:80/tcp settle 1", "no such service"),
+    (2, f"service change {WEB} hash source", "hash: cannot change while the service has "
+                                             "backends: delete them first"),
+    (2, f"service change {WEB} table 257", "table: cannot change while the service has backends"),
+    (2, "service del 192.0.2.3:80/tcp", "xlb: service del 192.0.2.3:80/tcp: no such service"),
+    (2, "service show 192.0.2.3:80/tcp", "no such service"),
+
+    (2, "backend add 10.0.0.3", "xlb: backend add 10.0.0.3: of which of the 3 services?"),
+    (2, "backend add 10.0.0.3 service 192.0.2.1:81/tcp",
+     "xlb: backend add 10.0.0.3: service 192.0.2.1:81/tcp: no such service"),
+    (2, f"backend add [fd00::3] service {WEB}", f"service {WEB} is IPv4, its backends are too"),
+    (2, "backend add 10.0.0.3 service [2001:db8::1]:80/tcp",
+     "service [2001:db8::1]:80/tcp is IPv6, its backends are too"),
+    (2, f"backend add 10.0.0.1:8080 service {WEB}", f"service {WEB}: exists already"),
+    (2, "backend add 10.0.0.3:53 service 192.0.2.2:*/udp", "give no port"),
+    (2, f"backend change 10.0.0.3:8080 service {WEB} weight 1", f"service {WEB}: no such backend"),
+    (2, f"backend change 10.0.0.1 service {WEB} weight 1", "no such backend"),
+    (2, f"backend del 10.0.0.1:8081 service {WEB}",
+     f"xlb: backend del 10.0.0.1:8081: service {WEB}: no such backend"),
+    (2, "backend del 10.0.0.1:8080 service 192.0.2.2:*/udp", "give no port"),
+    (2, "backend show 10.0.0.77", "no such backend"),
+    (2, "backend show service 192.0.2.3:80/tcp", "service 192.0.2.3:80/tcp: no such service"),
+    (2, "flow flush service 192.0.2.3:80/tcp", "no such service"),
+    (2, "stats show service 192.0.2.3:80/tcp", "no such service"),
+    (2, "config set seed 7", "seed: cannot change while there are services"),
+    (2, "config set settle 5 seed 7", "seed: cannot change while there are services"),
+    (2, "-n nonexistent service add 192.0.2.3:80/tcp", "xlb: -n nonexistent: No such file"),
+)
+
+
+def one_line(text):
+    return text.startswith("xlb: ") and text.count("\n") == 1
+
+
+def check(case, before, seen, **options):
+    status, words, message = case
+    done = xlb(*words.split(), **options)
+    usage = message.startswith("Usage")
+    tap.ok(done.returncode == status and message in done.stderr
+           and (usage or one_line(done.stderr)) and not done.stdout and seen.snapshot() == before,
+           f"{status}: xlb {words}", f"status {done.returncode}", done.stderr, done.stdout,
+           "" if seen.snapshot() == before else "the maps have changed")
+
+
+def check_shared(seen):
+    """Two services never have a backend in common that replies could come from."""
+    xlb("service", "add", "192.0.2.1:*/tcp", "table", "251", status=0)
+    xlb("backend", "add", "10.0.0.5", "service", "192.0.2.1:*/tcp", status=0)
+    before = seen.snapshot()
+    for case in (
+            (2, f"backend add 10.0.0.5:8080 service {WEB}",
+             "service 192.0.2.1:*/tcp has 10.0.0.5, whose replies could not be told apart: "
+             "give the host another port or address"),
+            (2, "backend add 10.0.0.1 service 192.0.2.1:*/tcp",
+             f"service {WEB} has 10.0.0.1:8080, whose replies"),
+            (2, "backend add 10.0.0.5 service 192.0.2.1:*/tcp", "exists already")):
+        check(case, before, seen)
+    xlb("service", "del", "192.0.2.1:*/tcp", status=0)
+    xlb("service", "add", "192.0.2.3:81/tcp", "table", "251", status=0)
+    before = seen.snapshot()
+    check((2, "backend add 10.0.0.1:8080 service 192.0.2.3:81/tcp",
+           f"service {WEB} has 10.0.0.1:8080, whose replies"), before, seen)
+    xlb("service", "del", "192.0.2.3:81/tcp", status=0)
+    # The same host and port by another protocol is another end.
+    done = xlb("-batch", "-", text="service add 192.0.2.1:80/udp table 251\n"
+                                   "backend add 10.0.0.1:8080 service 192.0.2.1:80/udp\n"
+                                   "service del 192.0.2.1:80/udp\n")
+    tap.equal((done.returncode, done.stderr), (0, ""), "tcp and udp share no backend's end")
+
+
+def check_batch(seen):
+    before = seen.snapshot()
+    for status, line, message in (
+            (1, "backend add 10.0.0.3 weight x", "xlb: -:3: backend add 10.0.0.3: weight x: not a"),
+            (2, f"service add {WEB}", f"xlb: -:3: service add {WEB}: exists already"),
+            (1, "nonsense", "xlb: -:3: nonsense: unknown object"),
+            (1, "x " * 100, "xlb: -:3: too many words")):
+        done = xlb("-batch", "-", text=f"# a comment\n\n{line}\n")
+        tap.ok(done.returncode == status and done.stderr.startswith(message)
+               and one_line(done.stderr) and seen.snapshot() == before,
+               f"{status}: a batch with {line[:40]}", done.returncode, done.stderr)
+
+
+def check_full():
+    """Each pool is filled to its last place, and then is full."""
+    maps_remove()
+    maps_make(sizes=dict(world.SIZES, xlb_services4=2))
+    seen = World()
+    xlb("service", "add", "192.0.2.1:1/tcp", "table", "251", status=0)
+    xlb("service", "add", "192.0.2.1:2/tcp", "table", "251", status=0)
+    check((2, "service add 192.0.2.1:3/tcp table 251", "xlb_services4 is full (2 entries)"),
+          seen.snapshot(), seen)
+    xlb("service", "del", "192.0.2.1:2/tcp", status=0)
+    xlb("config", "set", "table", "509", status=0)
+    # Of 2048 slots, 256 are taken.
+    check((2, "service add 192.0.2.1:3/tcp table 1801", "xlb_slots is full: no room for this "
+           "table in its 2048 slots, a smaller one may fit"), seen.snapshot(), seen)
+    check((2, "service change 192.0.2.1:1/tcp table 2039", "xlb_slots is full"),
+          seen.snapshot(), seen)
+    xlb("service", "add", "192.0.2.1:3/tcp", "table", "1789", status=0)
+    tap.ok(xlb("service", "del", "192.0.2.1:3/tcp").returncode == 0, "the last slot can be used")
+
+    for name, entries in (("xlb_backends", 3), ("xlb_replies4", 3), ("xlb_targets", 4)):
+        maps_remove()
+        sizes = dict(world.SIZES, **{name: entries})
+        maps_make(sizes=sizes)
+        seen = World(sizes=sizes)
+        xlb("service", "add", "192.0.2.1:1/tcp", "table", "251", status=0)
+        for number in (1, 2, 3):
+            xlb("backend", "add", f"10.0.0.{number}", status=0)
+        check((2, "backend add 10.0.0.4", f"{name} is full ({entries} entries)"),
+              seen.snapshot(), seen)
+
+
+def check_without_maps():
+    maps_remove()
+    for words, message in (
+            (("service", "add", WEB), "xlb: service add 192.0.2.1:80/tcp: no maps of xlb: load it "
+                                      "first (xlb load dev IF)\n"),
+            (("service", "show"), "xlb: service show: no maps of xlb: load it first (xlb load dev "
+                                  "IF)\n"),
+            (("-pin", "/sys/fs/bpf/mine", "config", "show"),
+             "xlb: config show: no maps of xlb in /sys/fs/bpf/mine: load it there first "
+             "(xlb -pin /sys/fs/bpf/mine load dev IF)\n")):
+        done = xlb(*words)
+        tap.equal((done.returncode, done.stderr), (2, message), f"no maps: {' '.join(words)}")
+    done = xlb("-j", "backend", "show")
+    tap.equal((done.returncode, done.stdout), (2, "[]\n"), "no maps, but a JSON document")
+
+
+def check_two_sets():
+    maps_make("/sys/fs/bpf/xlb")
+    maps_make("/sys/fs/bpf/tc/globals")
+    sets = World("/sys/fs/bpf/xlb"), World("/sys/fs/bpf/tc/globals")
+    before = [each.snapshot() for each in sets]
+    done = xlb("service", "add", WEB)
+    tap.ok(done.returncode == 2 and [each.snapshot() for each in sets] == before
+           and "in both /sys/fs/bpf/xlb and /sys/fs/bpf/tc/globals: choose with -pin DIR or "
+               "$XLB_PIN" in done.stderr, "two sets of maps", done.stderr)
+    xlb("-pin", "/sys/fs/bpf/xlb", "service", "add", WEB, "table", "251", status=0)
+    xlb("service", "add", "192.0.2.5:80/tcp", "table", "251", status=0,
+        variables={"XLB_PIN": "/sys/fs/bpf/tc/globals"})
+    tap.equal([len(each.services()) for each in sets], [1, 1], "-pin and $XLB_PIN choose")
+    maps_remove("/sys/fs/bpf/tc/globals")
+
+
+def check_other_maps():
+    seen = World()
+    config = seen.maps["xlb_config"]
+    ours = config.get(0)
+    config.set(0, dict(ours, abi=77))
+    before = seen.snapshot()
+    for words in (("service", "show"), ("service", "add", "192.0.2.6:80/tcp")):
+        check((2, " ".join(words), "xlb_config in /sys/fs/bpf/xlb is not of ABI 1, which this xlb "
+                                   "speaks"), before, seen)
+    config.set(0, ours)
+    os.unlink(os.path.join(world.PINS, "xlb_flows6"))
+    check((2, "service show", "xlb_flows6 is missing in /sys/fs/bpf/xlb: unload, remove what is "
+                              "left there and load again"), seen.snapshot(), seen)
+    world.sh("bpftool", "map", "create", os.path.join(world.PINS, "xlb_flows6"), "type",
+             "lru_hash", "key", "8", "value", "8", "entries", "8", "name", "xlb_flows6")
+    check((2, "service show", "xlb_flows6 in /sys/fs/bpf/xlb is not of ABI 1"),
+          seen.snapshot(), seen)
+    os.unlink(os.path.join(world.PINS, "xlb_flows6"))
+
+
+def check_contradictions():
+    """What no xlb has written: refused, rather than made worse."""
+    maps_remove()
+    maps_make()
+    seen = World()
+    xlb("service", "add", WEB, "table", "251", status=0)
+    services = seen.maps["xlb_services4"]
+    key, value = services.items()[0]
+    for what, place in (("outside of xlb_slots", {"first": 1920, "size": 251}),
+                        ("at an odd place", {"first": 8, "size": 251}),
+                        ("of no slots", {"first": 0, "size": 0})):
+        services.set(key, dict(value, table=place))
+        check((2, "backend add 10.0.0.1", "the maps in /sys/fs/bpf/xlb contradict themselves"),
+              seen.snapshot(), seen)
+
+
+def check_privilege():
+    maps_remove()
+    maps_make()
+    seen = World()
+    before = seen.snapshot()
+    child = os.fork()
+    if not child:
+        os.setgid(65534)
+        os.setuid(65534)
+        done = xlb("service", "add", WEB)
+        os._exit(0 if done.returncode == 2 and one_line(done.stderr)
+                 and "not enough privilege for the maps in /sys/fs/bpf" in done.stderr
+                 and "run as root" in done.stderr else 1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    tap.ok(status == 0 and seen.snapshot() == before, "2: an ordinary user")
+
+
+def main():
+    world.enter()
+    maps_make()
+    seen = World()
+    before = seen.snapshot()
+    for case in USAGE:
+        check(case, before, seen)
+    check((2, "backend add 10.0.0.3", "there is no service: xlb service add "
+                                      "ADDRESS:PORT/PROTOCOL"), before, seen)
+    xlb("-batch", "-", text=STATE, status=0)
+    before = seen.snapshot()
+    for case in REFUSED:
+        check(case, before, seen)
+    check_batch(seen)
+    check_shared(seen)
+    check_full()
+    check_without_maps()
+    check_two_sets()
+    check_other_maps()
+    check_contradictions()
+    check_privilege()
+    tap.done()
+
+
+main()
