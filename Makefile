@@ -6,6 +6,7 @@ PREFIX = /usr/local
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 OBJECTDIR = $(PREFIX)/lib/bpf
+LIBDIR = $(PREFIX)/lib/xlb
 
 CLANG = clang
 CFLAGS = -O2 -g
@@ -21,7 +22,7 @@ BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libelf-dev libjansson-dev \
 	libmnl-dev make pkg-config
 RUN_PACKAGES = bpftool iproute2 jq
 TEST_PACKAGES = curl ethtool libcmocka-dev mandoc perl procps \
-	python3-minimal python3-scapy shellcheck strace tcpdump util-linux
+	python3 python3-scapy shellcheck strace tcpdump util-linux
 
 BPF_HEADERS = $(wildcard bpf/*.h)
 LOADER_SOURCES = $(wildcard loader/*.c)
@@ -30,8 +31,11 @@ LIBRARIES = libbpf libelf libmnl jansson
 BENCH_HEADERS = $(wildcard tests/bench/*.h) bpf/xlb_abi.h
 BENCH_SOURCES = $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
-SCRIPTS = $(wildcard scripts/xlb-*)
-MAN_PAGES = $(wildcard man/*.[78])
+UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
+TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t)))
+PROGRAMS = loader/xlb $(wildcard scripts/xlb-*)
+PAGES7 = $(wildcard man/*.7)
+PAGES8 = $(wildcard man/*.8)
 
 all: bpf/xlb.o loader/xlb
 
@@ -40,6 +44,11 @@ bpf/xlb.o: bpf/xlb.bpf.c $(BPF_HEADERS)
 
 loader/%.o: loader/%.c $(wildcard loader/*.h) bpf/xlb_abi.h Makefile
 	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(shell pkg-config --cflags $(LIBRARIES)) -c $< -o $@
+
+# The object's place is compiled in: made anew when it is another.
+loader/object.o: loader/object.path
+loader/object.path: always
+	@echo '$(OBJECTDIR)' | cmp -s - $@ || echo '$(OBJECTDIR)' >$@
 
 loader/xlb: $(LOADER_OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(shell pkg-config --libs $(LIBRARIES)) -o $@
@@ -51,10 +60,44 @@ tests/bench/bench: $(BENCH_SOURCES) $(BENCH_HEADERS) Makefile
 	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(BENCH_SOURCES) \
 		$(shell pkg-config --cflags --libs libbpf) -o $@
 
+# A test of loader/NAME.c is tests/unit/NAME.c.
+tests/unit/%.t: tests/unit/%.c loader/%.o $(wildcard tests/unit/*.h)
+	$(CC) $(CFLAGS) $(XLB_CFLAGS) -Iloader $(filter-out %.h,$^) \
+		$(shell pkg-config --cflags --libs cmocka) -o $@
+
+# pkg-config is asked only by the second make, when it is there.
+check: deps
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS)
+	prove --exec '' $(PROVE_FLAGS) $(TESTS)
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo/demo.sh
+
 bench: bpf/xlb.o tests/bench/bench $(BENCH_PROGRAMS)
 	tests/bench/run $(BENCH_FLAGS)
 
 deps:
 	@tests/deps.sh $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
 
-.PHONY: all bench deps
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(OBJECTDIR) $(DESTDIR)$(LIBDIR) \
+		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(SBINDIR)
+	install -m 644 bpf/xlb.o $(DESTDIR)$(OBJECTDIR)
+	install -m 644 scripts/common.sh $(DESTDIR)$(LIBDIR)
+	install -m 644 $(PAGES7) $(DESTDIR)$(MANDIR)/man7
+	install -m 644 $(PAGES8) $(DESTDIR)$(MANDIR)/man8
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,$(notdir $(PROGRAMS))) \
+		$(DESTDIR)$(OBJECTDIR)/xlb.o $(DESTDIR)$(LIBDIR)/common.sh \
+		$(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(PAGES7))) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(PAGES8)))
+	rmdir $(DESTDIR)$(LIBDIR) 2>/dev/null || :
+
+clean:
+	rm -f bpf/*.o loader/*.o loader/xlb loader/object.path \
+		tests/bench/*.o tests/bench/bench $(UNIT_TESTS)
+
+.PHONY: all always bench check clean demo deps install uninstall
