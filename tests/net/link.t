@@ -154,6 +154,31 @@ is "same maps" "$(program_maps balancer back.end)" "$(program_maps balancer clie
 ok "unload what ip loaded" lb unload dev client
 lb unload dev back.end 2>/dev/null
 
+# --- a load that is killed ---
+
+# killed CALL: at that bpf() call; fails once the load gets by with fewer.
+killed() {
+	! on balancer strace -f -o /dev/null -e inject=bpf:signal=KILL:when="$1" \
+		xlb load dev client 2>/dev/null
+}
+
+if ! command -v strace >/dev/null; then
+	skip "kill -9 while loading" "needs strace"
+else
+	all=$(pins | grep -c /xlb_)
+	call=7
+	fresh_pins
+	while [ $call -lt 500 ] && killed $call 2>/dev/null; do
+		ok "killed at bpf call $call: the next load completes it" lb load dev client
+		is "no map is missing" "$(pins | grep -c /xlb_)" "$all"
+		on balancer ip link set dev client xdp off
+		fresh_pins
+		call=$((call + 16))
+	done
+	on balancer ip link set dev client xdp off
+	fresh_pins
+fi
+
 # --- after a bare ip link ---
 
 sysctl_set balancer net.ipv4.conf.client.forwarding=0 net.ipv6.conf.client.forwarding=0
