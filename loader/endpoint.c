@@ -188,8 +188,10 @@ const char *backend_text(const struct endpoint *endpoint, char *text)
 
 int endpoint_compare(const struct endpoint *a, const struct endpoint *b)
 {
-	int order = memcmp(a->address, b->address, sizeof(a->address));
+	int order = address_is4(b->address) - address_is4(a->address);
 
+	if (!order)
+		order = memcmp(a->address, b->address, sizeof(a->address));
 	if (!order)
 		order = (int)a->protocol - (int)b->protocol;
 	return order ? order : (int)a->port - (int)b->port;

@@ -54,7 +54,7 @@ const char *backend_text(const struct endpoint *endpoint, char *text);
 /* CLIENT := ADDRESS:PORT, the same with both given. */
 const char *client_parse(const char *word, struct endpoint *endpoint);
 
-/* By address, protocol, port. */
+/* IPv4 first, then by address, protocol, port. */
 int endpoint_compare(const struct endpoint *a, const struct endpoint *b);
 
 void endpoint_to_key(const struct endpoint *endpoint, union endpoint_key *key);

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "packet"))
 from bpf import LIBBPF, Map, checked  # noqa: E402
 from btf import Btf  # noqa: E402
 
-XLB = os.path.join(ROOT, "loader", "xlb")
+XLB = os.environ.get("XLB", os.path.join(ROOT, "loader", "xlb"))
 OBJECT = os.path.join(ROOT, "bpf", "xlb.o")
 PINS = "/sys/fs/bpf/xlb"
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
