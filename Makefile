@@ -60,10 +60,16 @@ tests/bench/bench: $(BENCH_SOURCES) $(BENCH_HEADERS) Makefile
 	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(BENCH_SOURCES) \
 		$(shell pkg-config --cflags --libs libbpf) -o $@
 
-# A test of loader/NAME.c is tests/unit/NAME.c.
+LINK_TEST = $(CC) $(CFLAGS) $(XLB_CFLAGS) -Iloader $(filter-out %.h,$^) \
+	$(shell pkg-config --cflags --libs cmocka) -o $@
+
+# A test of loader/NAME.c is tests/unit/NAME.c; that of table.c is in two parts.
 tests/unit/%.t: tests/unit/%.c loader/%.o $(wildcard tests/unit/*.h)
-	$(CC) $(CFLAGS) $(XLB_CFLAGS) -Iloader $(filter-out %.h,$^) \
-		$(shell pkg-config --cflags --libs cmocka) -o $@
+	$(LINK_TEST)
+
+tests/unit/table_change.t: tests/unit/table_change.c loader/table.o \
+		$(wildcard tests/unit/*.h)
+	$(LINK_TEST)
 
 # pkg-config is asked only by the second make, when it is there.
 check: deps

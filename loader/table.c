@@ -151,16 +151,16 @@ static void slots_share(struct member *members, unsigned count, __u32 size, __u1
 static __u64 cost(__u32 hash)
 {
 	__u64 x = hash + 1ULL;
-	int whole = 63 - __builtin_clzll(x);
-	__u64 mantissa = (x << 31) >> whole;	/* 1 to 2, times 2^31 */
-	__u64 logarithm = (__u64)whole << 32;
+	__u64 logarithm = 63 - __builtin_clzll(x);
+	__u64 mantissa = (x << 31) >> logarithm;	/* 1 to 2, times 2^31 */
 
-	for (__u64 bit = 1ULL << 31; bit; bit >>= 1) {
+	for (int bit = 0; bit < 32; bit++) {
+		__u64 carry;
+
 		mantissa = mantissa * mantissa >> 31;
-		if (mantissa >> 32) {
-			mantissa >>= 1;
-			logarithm |= bit;
-		}
+		carry = mantissa >> 32;
+		mantissa >>= carry;
+		logarithm = logarithm << 1 | carry;
 	}
 	return (32ULL << 32) - logarithm;
 }
