@@ -197,10 +197,14 @@ static __always_inline enum way route_client(struct packet *p, const __u32 *vip,
 }
 
 /* Does the hop leave by a way that XDP can take with this frame?  Tags are kept,
- * so a tagged frame may only go back where it came from. */
+ * so a tagged frame may only go back where it came from; and what came in by lo
+ * stays, though others may have cached a hop to its backend. */
 static __always_inline bool hop_usable(const struct packet *p, const struct hop *hop)
 {
-	return hop_ifindex(hop) == p->ctx->ingress_ifindex || (hop_redirects(hop) && !p->tagged);
+	__u32 ingress = p->ctx->ingress_ifindex;
+
+	return hop_ifindex(hop) == ingress ||
+	       (hop_redirects(hop) && !p->tagged && ingress != LOOPBACK_IFINDEX);
 }
 
 static __always_inline bool hops_left(const struct packet *p, const bool v6)
