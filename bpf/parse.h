@@ -71,6 +71,12 @@ struct packet {
 	__u32 bytes;		/* length of the frame */
 };
 
+/* What IP's length must leave for the header that xlb is going to write to. */
+static __always_inline __u16 transport_least(__u8 protocol)
+{
+	return protocol == XLB_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr);
+}
+
 /* Lengths read from the packet are compared with how much there is and never added
  * to a pointer: up to Linux 6.12 the verifier loses the bounds of a swapped word. */
 
@@ -111,7 +117,7 @@ static __always_inline bool parse_ipv4(struct packet *p, void *header, void *end
 	length = bpf_ntohs(ip->tot_len);
 	if (fragment & IP_MORE_FRAGMENTS)
 		p->fault = FAULT_FRAGMENT;
-	if (length > end - header || length < ip->ihl * 4 + sizeof(struct udphdr))
+	if (length > end - header || length < ip->ihl * 4 + transport_least(ip->protocol))
 		p->fault = FAULT_MALFORMED;
 	p->protocol = ip->protocol;
 	p->ip4 = ip;
@@ -129,7 +135,7 @@ static __always_inline bool parse_ipv6(struct packet *p, void *header, void *end
 	if ((void *)(ip + 1) > end || ip->version != 6)
 		return false;
 	length = bpf_ntohs(ip->payload_len);
-	if (length > end - (void *)(ip + 1) || length < sizeof(struct udphdr))
+	if (length > end - (void *)(ip + 1) || length < transport_least(ip->nexthdr))
 		p->fault = FAULT_MALFORMED;
 	p->protocol = ip->nexthdr;
 	p->ip6 = ip;
