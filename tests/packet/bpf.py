@@ -4,6 +4,7 @@
 import ctypes
 import os
 import struct
+import sys
 
 LIBBPF = ctypes.CDLL("libbpf.so.1", use_errno=True)
 PERCPU_TYPES = (5, 6, 10)  # per-CPU hash, array and LRU hash
@@ -101,17 +102,37 @@ class Map:
         return [(self.btf.unpack(self.key, key), self.parts(self.raw(key))[0])
                 for key in list(self.keys())]
 
-    def dump(self):
+    def snapshot(self):
         """All of it as bytes, to compare."""
-        return {key: self.raw(key) for key in list(self.keys())}
+        return self.array_bytes() if self.array else self.dump()
+
+    def dump(self):
+        """Packed keys and the bytes of their values."""
+        if not self.array:
+            return {key: self.raw(key) for key in list(self.keys())}
+        size, raw = self.value_bytes(), self.array_bytes()
+        return {i.to_bytes(4, sys.byteorder): raw[i * size:(i + 1) * size]
+                for i in range(self.size)}
+
+    def array_bytes(self):
+        """In one system call: an array has thousands of elements, nearly all zero."""
+        keys = ctypes.create_string_buffer(4 * self.size)
+        values = ctypes.create_string_buffer(self.value_bytes() * self.size)
+        count, place = ctypes.c_uint32(self.size), ctypes.c_uint32()
+        LIBBPF.bpf_map_lookup_batch(self.descriptor, None, ctypes.byref(place), keys, values,
+                                    ctypes.byref(count), None)
+        assert count.value == self.size, self.path
+        return values.raw
 
     def clear(self):
-        for key in list(self.keys()):
-            if not self.array:
+        if self.array:
+            zero = bytes(self.value_bytes())
+            for key, value in self.dump().items():
+                if value != zero:
+                    LIBBPF.bpf_map_update_elem(self.descriptor, key, zero, ctypes.c_uint64(0))
+        else:
+            for key in list(self.keys()):
                 LIBBPF.bpf_map_delete_elem(self.descriptor, key)
-            elif any(self.raw(key)):
-                LIBBPF.bpf_map_update_elem(self.descriptor, key, bytes(self.value_bytes()),
-                                           ctypes.c_uint64(0))
 
 
 class Program:

@@ -1,23 +1,21 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """What a packet looks like once its destination, or a reply's source, is rewritten."""
 
 import random
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP, IPOption_Router_Alert
-from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NS, IPv6, IPv6ExtHdrFragment,
-                                IPv6ExtHdrHopByHop)
+from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6ND_NS, IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
 
 import tap
 from bpf import SHORTEST_FRAME
 from frame import CLIENT_MAC, TAGS, XLB_MAC, frame, with_sum_of_zero
-from lab import (CLIENTS, DROP, MACS, PASS, REDIRECT, TCP as TCP_NAME, UDP as UDP_NAME, VERSIONS,
-                 VIPS, Lab, backend_mac)
+from lab import CLIENTS, DROP, MACS, PASS, REDIRECT, VERSIONS, VIPS, Lab, backend_mac
 
 lab = Lab()
-PROTOCOLS = (TCP_NAME, UDP_NAME)
+PROTOCOLS = ("tcp", "udp")
 ANY = {4: "0.0.0.0", 6: "::"}
 UNTOUCHED = {"ttl": 64, "smac": CLIENT_MAC, "dmac": XLB_MAC}
 
@@ -61,17 +59,18 @@ def check_tags():
 
 def check_headers():
     lab.reset()
-    path = lab.balanced(4, TCP_NAME)
+    path = lab.balanced(4, "tcp")
     check_both_ways("IPv4 options", path, options=(IPOption_Router_Alert(), IPOption_NOP()))
     check_both_ways("the longest IPv4 header", path, options=[IPOption_NOP()] * 40)
-    check_both_ways("type of service and don't fragment", path, tos=0xb9, flags="PA")
+    check_both_ways("type of service and don't fragment", path,
+                    header={"tos": 0xb9, "flags": "DF"})
     check_both_ways("every TCP flag", path, flags="FSRPAUEC")
     lab.reset()
-    path = lab.balanced(4, UDP_NAME)
+    path = lab.balanced(4, "udp")
     check_both_ways("UDP with IPv4 options", path, options=(IPOption_NOP(),) * 4)
     lab.reset()
-    path = lab.balanced(6, TCP_NAME)
-    check_both_ways("traffic class and flow label", path, tc=0xb9, fl=0xabcde)
+    path = lab.balanced(6, "tcp")
+    check_both_ways("traffic class and flow label", path, header={"tc": 0xb9, "fl": 0xabcde})
 
 
 def check_checksums():
@@ -83,16 +82,16 @@ def check_checksums():
             for form, told in ((path.asked, "arriving"), (path.forwarded, "leaving"),
                                (path.answered, "answered"), (path.restored, "restored")):
                 payload = with_sum_of_zero(form)["payload"]
-                layer = Ether(frame(**form | {"payload": payload}))[UDP if protocol == UDP_NAME else TCP]
-                tap.equal(layer.chksum, 0xffff if protocol == UDP_NAME else 0,
+                layer = Ether(frame(**form | {"payload": payload}))[UDP if protocol == "udp" else TCP]
+                tap.equal(layer.chksum, 0xffff if protocol == "udp" else 0,
                           f"{protocol} over IPv{version}: a sum of zero {told}")
                 check_both_ways(f"{protocol} over IPv{version}: a sum of zero {told}", path,
                                 payload=payload)
     lab.reset()
-    check_both_ways("UDP over IPv4 without a checksum", lab.balanced(4, UDP_NAME), checksum=0)
+    check_both_ways("UDP over IPv4 without a checksum", lab.balanced(4, "udp"), checksum=0)
 
     lab.reset()
-    path = lab.balanced(4, TCP_NAME)
+    path = lab.balanced(4, "tcp")
     wrong = Ether(frame(**path.asked))[TCP].chksum ^ 0x0101
     right = Ether(frame(**path.forwarded))[TCP].chksum
     _, out = lab.run(frame(**path.asked, checksum=wrong))
@@ -194,7 +193,7 @@ def strangers():
     served = TCP(dport=80) / Raw(b"payload")
     three = ethernet / Dot1Q(vlan=1) / Dot1Q(vlan=2) / Dot1Q(vlan=3)
     return {
-        "ARP": Ether(src=CLIENT_MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(pdst=VIPS[4]),
+        "ARP": Ether(src=CLIENT_MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(hwsrc=CLIENT_MAC, pdst=VIPS[4]),
         "a neighbour solicitation": ip6 / ICMPv6ND_NS(tgt=VIPS[6]),
         "ICMP": ip4 / ICMP(),
         "ICMPv6": ip6 / ICMPv6EchoRequest(),
@@ -270,7 +269,7 @@ def check_counters():
                   f"IPv{version}: counters of TCP")
 
         lab.reset()
-        path = lab.balanced(version, UDP_NAME, previous=2)
+        path = lab.balanced(version, "udp", previous=2)
         for port in (1000, 1000, 1001):
             lab.run(frame(**path.asked | {"sport": port}))
         counted = lab.stats(1)
