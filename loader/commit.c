@@ -75,6 +75,28 @@ static int commit_deletions(struct state *state)
 	return error;
 }
 
+/* New slots of a service that has had no backend in its old ones. */
+static void slots_clear(const struct state *state, struct service *service)
+{
+	memset(state_slots(state, service), 0,
+	       service->value.table.size * sizeof(struct xlb_slot));
+	service->placed = true;
+}
+
+static int service_begin(const struct state *state, struct service *service, __u64 now)
+{
+	struct xlb_service *value = &service->value;
+
+	if (!service->placed)
+		slots_clear(state, service);
+	if (service->moved)
+		value->changed = now;
+	if (service->marked)
+		value->settle_until = now + (__u64)value->settle * state->config.hz;
+	value->updating = 1;
+	return service->written ? write_service(state, service, value) : 0;
+}
+
 static int commit_in(struct state *state)
 {
 	bool wait = false;
@@ -83,22 +105,11 @@ static int commit_in(struct state *state)
 
 	for (unsigned i = 0; !error && i < state->count; i++) {
 		struct service *service = state->list[i];
-		struct xlb_service *value = &service->value;
 
 		if (!service->slots)
 			continue;
-		if (service->moved)
-			value->changed = now;
-		if (service->marked)
-			value->settle_until = now + (__u64)value->settle * state->config.hz;
-		service->edited = true;
-		if (!service->written)
-			continue;
-		service->stands.changed = value->changed;
-		service->stands.settle_until = value->settle_until;
-		service->stands.updating = 1;
-		error = write_service(state, service, &service->stands);
-		wait = true;
+		error = service_begin(state, service, now);
+		wait |= service->written;
 	}
 	for (unsigned i = 0; !error && i < state->count; i++)
 		for (struct backend *backend = state->list[i]->backends; !error && backend;
@@ -175,7 +186,7 @@ static int commit_records(struct state *state)
 		const struct service *service = state->list[i];
 
 		any |= service->flush ||
-		       (service->collect && (service->recorded || service->stands.updating ||
+		       (service->collect && (service->recorded ||
 					     address_is_any(service->endpoint.address)));
 	}
 	return any ? record_collect(state) : 0;
@@ -188,7 +199,7 @@ static int commit_services(struct state *state)
 	for (unsigned i = 0; !error && i < state->count; i++) {
 		struct service *service = state->list[i];
 
-		if (!service->edited && !service->stands.updating)
+		if (!service->edited && !service->value.updating)
 			continue;
 		service->value.updating = 0;
 		error = write_service(state, service, &service->value);

@@ -51,7 +51,6 @@ static int service_load(struct state *state, const union endpoint_key *key, bool
 		return -ENOMEM;
 	endpoint_from_key(&service->endpoint, key, v6);
 	service->value = *value;
-	service->stands = *value;
 	service->written = service->placed = true;
 	state->list[state->count++] = service;
 	if (value->updating) {
@@ -162,11 +161,13 @@ static int targets_load(struct state *state)
 
 static int reply_check(struct state *state, const struct endpoint *end, __u16 id)
 {
-	const struct backend *backend = state_backend(state, end);
+	struct backend *backend = state_backend(state, end);
 	struct endpoint *strays;
 
-	if (backend && backend->end.port == end->port && backend->value.id == id)
+	if (backend && backend->end.port == end->port) {
+		backend->answered = backend->value.id == id;
 		return 0;
+	}
 	strays = reallocarray(state->stray_replies, state->stray_count + 1, sizeof(*strays));
 	if (!strays)
 		return -ENOMEM;
@@ -201,14 +202,14 @@ static int replies_load(struct state *state, enum map map)
 	return error;
 }
 
-/* A target lives exactly if its backend is not down. */
-static void targets_check(struct state *state)
+/* A target lives exactly if its backend is not down; each backend has a reply. */
+static void backends_check(struct state *state)
 {
 	for (__u32 id = 1; id < state->maps.entries[MAP_TARGETS]; id++) {
 		const struct backend *backend = state->by_id[id];
 		bool live = backend && backend_state(backend) != XLB_DOWN;
 
-		if (state->targets[id].live != live)
+		if (state->targets[id].live != live || (backend && !backend->answered))
 			state->repair = true;
 	}
 }
@@ -231,18 +232,31 @@ static int load(struct state *state, bool write)
 	error = error ?: backends_load(state);
 	if (error || !write)
 		return error;
-	targets_check(state);
 	error = replies_load(state, MAP_REPLIES4);
-	return error ?: replies_load(state, MAP_REPLIES6);
+	error = error ?: replies_load(state, MAP_REPLIES6);
+	if (!error)
+		backends_check(state);
+	return error;
 }
 
-int state_open(struct state **state, const char *pin, bool write)
+static int try(struct state **state, const char *pin, bool write, bool lock)
 {
 	int error;
 
 	*state = calloc(1, sizeof(**state));
 	if (!*state)
 		return -ENOMEM;
-	error = maps_open(&(*state)->maps, pin, write);
+	error = maps_open(&(*state)->maps, pin, lock);
 	return error ?: load(*state, write);
+}
+
+int state_open(struct state **state, const char *pin, bool write)
+{
+	int error = try(state, pin, write, write);
+
+	/* Who only looks waits for no writer, unless one got between two maps. */
+	if (error != -EUCLEAN || write)
+		return error;
+	state_free(*state);
+	return try(state, pin, write, true);
 }

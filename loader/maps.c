@@ -139,7 +139,7 @@ static int abi_check(const struct maps *maps)
 	return config.abi && config.abi != XLB_ABI ? -EPROTO : 0;
 }
 
-int maps_open(struct maps *maps, const char *pin, bool write)
+int maps_open(struct maps *maps, const char *pin, bool lock)
 {
 	int error;
 
@@ -148,7 +148,7 @@ int maps_open(struct maps *maps, const char *pin, bool write)
 	for (enum map map = 0; map < MAP_COUNT; map++)
 		maps->fd[map] = -1;
 	error = maps_find(maps, pin);
-	if (!error && write) {
+	if (!error && lock) {
 		maps->lock = maps_lock(maps->folder);
 		error = maps->lock < 0 ? maps->lock : 0;
 	}

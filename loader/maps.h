@@ -65,11 +65,11 @@ int maps_find(struct maps *maps, const char *pin);
 int maps_lock(const char *folder);
 
 /*
- * Finds and opens all maps, under the lock if write.  0 or what maps_find()
+ * Finds and opens all maps, under the lock if asked to.  0 or what maps_find()
  * says; -ENODATA: one is missing; -EPROTO: other sizes or another ABI version
  * (0, fresh, is fine).  Always to be followed by maps_close().
  */
-int maps_open(struct maps *maps, const char *pin, bool write);
+int maps_open(struct maps *maps, const char *pin, bool lock);
 void maps_close(struct maps *maps);
 
 /* Says what an error of the above means and what to do; STATUS_REFUSED. */

@@ -96,10 +96,13 @@ static int service_plan(const struct state *state, struct service *service)
 	return error;
 }
 
-static bool any_mark(const struct state *state, const struct service *service)
+/* Flows have records in marked slots, or in any if a writer died before it dropped them. */
+static bool may_be_recorded(const struct state *state, const struct service *service)
 {
 	const struct xlb_slot *slots = state_slots(state, service);
 
+	if (service->value.updating)
+		return true;
 	for (__u32 i = 0; service->placed && i < service->value.table.size; i++)
 		if (slots[i].previous)
 			return true;
@@ -179,7 +182,7 @@ int state_plan(struct state *state)
 		struct service *service = state->list[i];
 
 		if (service->collect || service->rebuild || service->flush)
-			service->recorded = any_mark(state, service);
+			service->recorded = may_be_recorded(state, service);
 	}
 	error = marks_collect(state);
 	for (unsigned i = 0; !error && i < state->count; i++) {

@@ -21,18 +21,18 @@ struct backend {
 	struct xlb_backend value;
 	bool written;			/* stands in xlb_backends */
 	bool edited;			/* not as it stands there */
+	bool answered;			/* stands in xlb_replies* */
 };
 
 struct service {
 	struct service *next;		/* deleted */
 	struct endpoint endpoint;
 	struct xlb_service value;
-	struct xlb_service stands;	/* as it stands in xlb_services*, if written */
 	struct backend *backends;
 	unsigned count;			/* backends */
 	bool written;			/* stands in xlb_services* */
 	bool edited;			/* not as it stands there */
-	bool placed;			/* its slots are where the table says */
+	bool placed;			/* its slots stand where the table says */
 	bool rebuild;			/* backends changed: who owns which slot? */
 	bool collect;			/* drop its stale records, clear settled marks */
 	bool flush;			/* drop all of its records, clear all marks */

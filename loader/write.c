@@ -116,8 +116,9 @@ int write_backend(struct state *state, struct backend *backend)
 		error = error ?: target_make(state, backend);
 		if (!error && live)
 			error = write_live(state, id, 1);
-		error = error ?: reply_put(state, backend);
 	}
+	if (!error && !backend->answered)
+		error = reply_put(state, backend);
 	if (!error && backend->edited)
 		error = put(state, MAP_BACKENDS, &backend->key, &backend->value);
 	if (!error && live && !state->targets[id].live)

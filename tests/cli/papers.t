@@ -1,0 +1,189 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is written about the tools is what they are: man pages, README, shell style."""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, os.path.join(ROOT, "tests", "packet"))
+from btf import Btf  # noqa: E402
+import tap  # noqa: E402
+
+os.chdir(ROOT)
+os.environ["PATH"] = f"{ROOT}/loader:{ROOT}/scripts:{os.environ['PATH']}"
+
+TOOLS = {"xlb"} | {os.path.basename(path) for path in glob.glob("scripts/xlb-*")}
+PAGES = sorted(glob.glob("man/*.[78]"))
+SECTIONS = {"8": ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "FILES",
+                  "EXAMPLES", "SEE ALSO"],
+            "7": ["NAME", "DESCRIPTION", "SEE ALSO"]}
+
+# What map types are called in xlb_abi.h's terms, and their numbers (linux/bpf.h).
+MAP_TYPES = {"hash": 1, "array": 2, "percpu_array": 6, "lru_hash": 9}
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def run(*words):
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def unescape(text):
+    return text.replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\")
+
+
+def usage(command):
+    """What a tool says of itself, without "Usage: " and the room it takes."""
+    said = run(*command.split()).stdout
+    return re.sub(r"^(Usage: | {7})", "", said, flags=re.MULTILINE)
+
+
+def blocks(page):
+    """Command -> text of the usages that a page shows, each marked by a comment."""
+    found = re.findall(r'^\.\\" usage: ([^\n]*)\n\.nf\n(.*?)^\.fi$', page, re.MULTILINE | re.DOTALL)
+    return {command: unescape(text) for command, text in found}
+
+
+def check_usages():
+    shown = {}
+    for path in PAGES:
+        page = read(path)
+        for command, text in blocks(page).items():
+            tap.equal(text, usage(command), f"{path} has the usage of {command}")
+            shown[command] = path
+        if path.endswith(".8"):
+            synopsis = page.split("\n.SH SYNOPSIS\n")[1].split("\n.SH ")[0]
+            tap.ok(synopsis.startswith('.\\" usage: ') and synopsis.endswith("\n.fi"),
+                   f"the synopsis of {path} is nothing but a usage")
+    objects = re.search(r"OBJECT := \{(.*)\}", usage("xlb help"))[1].split(" | ")
+    for name in objects:
+        tap.ok(f"xlb {name.strip()} help" in shown, f"a page has the usage of xlb {name.strip()}")
+    for tool in TOOLS - {"xlb"}:
+        tap.equal(shown.get(f"{tool} -h"), f"man/{tool}.8", f"{tool} has a page")
+
+
+def check_pages():
+    for path in PAGES:
+        lint = run("mandoc", "-T", "lint", "-W", "all", path)
+        tap.ok(lint.returncode == 0 and not lint.stdout, f"mandoc finds no fault with {path}",
+               lint.stdout)
+        sections = re.findall(r"^\.SH (.*)$", read(path), re.MULTILINE)
+        wanted = SECTIONS[path[-1]]
+        tap.equal([name for name in sections if name in wanted], wanted,
+                  f"{path} has its sections in order")
+
+
+def check_versions():
+    version = run("xlb", "-V").stdout.split()[1]
+    for path in PAGES:
+        tap.ok(f'"xlb {version}"' in read(path), f"{path} is of version {version}")
+    for tool in TOOLS:
+        tap.equal(run(tool, "-V").stdout, f"{tool} {version}\n", f"{tool} is of version {version}")
+
+
+def check_maps():
+    """The layout table against the object's own BTF."""
+    maps = Btf("bpf/xlb.o").maps()
+    rows = {}
+    for line in read("man/xlb.7").split("\n.TS\n")[1].split("\n.TE")[0].splitlines()[3:]:
+        name, *rest = line.split("\t")
+        rows[name] = rest
+    tap.equal(sorted(rows), sorted(maps), "xlb.7 lists the maps that the object has")
+    for name, (kind, key, value, _) in rows.items():
+        real = maps.get(name, {"type": 0, "key": {}, "value": {}})
+        tap.equal(MAP_TYPES[kind], real["type"], f"{name} is of type {kind}")
+        tap.equal(value, real["value"].get("name"), f"{name} holds {value}")
+        if real["key"].get("kind") == "STRUCT":
+            tap.equal(key, real["key"]["name"], f"{name} has the key {key}")
+        else:
+            tap.ok(not key.startswith("xlb_") and real["key"].get("size") == 4,
+                   f"{name} has a number for its key")
+
+
+def check_drops():
+    drops = Btf("bpf/xlb.o").struct("xlb_drops")
+    page = read("man/xlb.8")
+    for member in drops["members"]:
+        tap.ok(f"\n.TP\n.B {member['name']}\n" in page, f"xlb.8 explains drops of {member['name']}")
+
+
+def command_lines(text):
+    """The commands in a text's code, one a line, however they are written."""
+    code = re.findall(r"^(?:```[a-z]*\n(.*?)^```|((?: {4}.*\n)+))", text, re.MULTILINE | re.DOTALL)
+    return [line.strip() for block in code for line in "".join(block).splitlines()]
+
+
+def check_commands(path, text):
+    """Tools, objects, verbs and targets that a text names do exist."""
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    for line in command_lines(text):
+        words = re.split(r"[^\w@%+=:,./*\[\]'<>-]+", line.removeprefix("# "))
+        if words[0] == "make":
+            for target in words[1:]:
+                if re.fullmatch(r"[a-z]+", target):
+                    tap.ok(target in targets, f"{path}: make {target} exists")
+        if not words[0].startswith("xlb"):
+            continue
+        if tap.ok(words[0] in TOOLS, f"{path}: {words[0]} exists"):
+            arguments = [word for word in words[1:] if word not in ("-j", "-p", "-s")]
+            check_verbs(path, words[0], arguments)
+
+
+def check_verbs(path, tool, arguments):
+    if not arguments or arguments[0].startswith("-"):
+        return
+    if tool == "xlb":
+        tap.ok(run("xlb", arguments[0], "help").returncode == 0, f"{path}: xlb {arguments[0]} exists")
+        known = usage(f"xlb {arguments[0]} help")
+    else:
+        known = usage(f"{tool} -h")
+    for word in arguments:
+        if re.fullmatch("[a-z]+", word) and word != arguments[0]:
+            tap.ok(re.search(rf"\b{word}\b", known),
+                   f"{path}: {tool} {' '.join(arguments)}: {word} is known")
+
+
+def check_readme():
+    text = read("README.md")
+    check_commands("README.md", text)
+    for script in re.findall(r"\b(?:bpf|loader|scripts|man|tests|\.ci)/[\w./-]*\w", text):
+        tap.ok(glob.glob(script), f"README.md: {script} exists")
+    for name in re.findall(r"\bman ([78]) (xlb[\w-]*)", text):
+        tap.ok(os.path.exists(f"man/{name[1]}.{name[0]}"), f"README.md: man {' '.join(name)}")
+    lists = re.findall(r"_PACKAGES = ((?:.*\\\n)*.*)", read("Makefile"))
+    for package in " ".join(lists).replace("\\\n", " ").split():
+        tap.ok(f"`{package}`" in text, f"README.md says what {package} is for")
+
+
+def is_shell(path):
+    with open(path, "rb") as file:
+        first = file.readline()
+    return first.startswith((b"#!/bin/sh", b"# shellcheck shell=sh")) or path.endswith(".sh")
+
+
+def check_shell():
+    candidates = run("git", "ls-files", "scripts", "tests", ".ci").stdout.splitlines()
+    if not candidates:  # an unpacked archive
+        candidates = [p for p in glob.glob("scripts/*") + glob.glob("tests/*/*") + [".ci/run"]
+                      if os.path.isfile(p)]
+    for path in sorted(p for p in candidates if os.path.exists(p) and is_shell(p)):
+        # SC2317 takes functions for unreachable that are called by name.
+        lint = run("shellcheck", "-x", "-P", "SCRIPTDIR", "-e", "SC2317", path)
+        tap.ok(lint.returncode == 0, f"shellcheck finds no fault with {path}", lint.stdout)
+
+
+check_usages()
+check_pages()
+check_versions()
+check_maps()
+check_drops()
+check_readme()
+check_shell()
+tap.done()

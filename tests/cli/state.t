@@ -1,0 +1,235 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What each change leaves in the maps: owners and marks, ids, times, what packets need."""
+
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import world  # noqa: E402
+from world import DELETED, World, maps_make, maps_remove, xlb  # noqa: E402
+from bpf import Clock  # noqa: E402
+import tap  # noqa: E402
+
+WEB = "192.0.2.1:80/tcp"
+HZ = round(1 / time.clock_getres(6))  # CLOCK_MONOTONIC_COARSE
+UP, DRAIN, DOWN = 1, 2, 3
+
+
+def fresh(text, sizes=None):
+    maps_remove()
+    maps_make(sizes=sizes)
+    xlb("-batch", "-", text=text, status=0)
+    return World(sizes=sizes)
+
+
+def three(seen_sizes=None):
+    return fresh(f"service add {WEB} table 251 settle 7\n"
+                 + "".join(f"backend add 10.0.0.{n}\n" for n in (1, 2, 3)), seen_sizes)
+
+
+def service(seen):
+    return seen.services()[0][1]
+
+
+def table(seen):
+    return seen.table(service(seen))
+
+
+def pairs(before, after):
+    """(what a slot was, what it is) -> how many."""
+    count = {}
+    for pair in zip(before, after):
+        count[pair] = count.get(pair, 0) + 1
+    return count
+
+
+def step(seen, *words):
+    """The table before a change and after."""
+    before = table(seen)
+    xlb(*words, status=0)
+    return before, table(seen)
+
+
+def armed(seen, started):
+    """Does the settle time run, counted from this change?"""
+    value = service(seen)
+    return started <= value["settle_until"] - value["settle"] * HZ <= CLOCK.jiffies()
+
+
+def check_up_and_down():
+    seen = three()
+    tap.equal({mark for _, mark in table(seen)}, {0}, "a new service has no mark")
+    tap.equal(service(seen)["settle_until"], 0, "and nothing to settle")
+    config = seen.maps["xlb_config"].get(0)
+    tap.equal((config["abi"], config["hz"]), (1, HZ), "the first writer fills xlb_config")
+
+    begun = CLOCK.jiffies()
+    before, after = step(seen, "backend", "change", "10.0.0.2", "state", "down")
+    tap.ok(all(old == new if old[0] != 2 else new[0] in (1, 3) and new[1] == 0
+               for old, new in zip(before, after)), "down: only its slots move, unmarked")
+    tap.equal(service(seen)["settle_until"], 0, "which has nothing to settle")
+    tap.ok(begun <= service(seen)["changed"] <= CLOCK.jiffies(), "but is a change")
+    tap.equal([seen.targets()[n]["live"] for n in (1, 2, 3)], [1, 0, 1], "it lives no more")
+
+    begun = CLOCK.jiffies()
+    down, again = step(seen, "backend", "change", "10.0.0.2", "state", "up")
+    tap.equal([owner for owner, _ in again], [owner for owner, _ in before],
+              "up: every slot has the owner it had")
+    tap.ok(all(new[1] == (old[0] if new[0] == 2 else 0) for old, new in zip(down, again)),
+           "and its own are marked with whom they were handed to")
+    tap.ok(armed(seen, begun), "the settle time runs")
+    tap.equal(seen.targets()[2]["live"], 1, "it lives")
+    tap.equal((service(seen)["updating"], seen.targets()[2]["generation"]), (0, 1),
+              "as the same generation, and the update is over")
+
+    marks = {slot: mark for slot, (_, mark) in enumerate(again) if mark}
+    _, third = step(seen, "backend", "change", "10.0.0.1", "weight", "9")
+    tap.ok(all(third[slot][1] == mark for slot, mark in marks.items()),
+           "a slot that changes again keeps its mark")
+
+
+def check_drain_and_delete():
+    seen = three()
+    begun = CLOCK.jiffies()
+    before, after = step(seen, "backend", "change", "10.0.0.3", "state", "drain")
+    tap.ok(all(old == new if old[0] != 3 else new[0] in (1, 2) and new[1] == 3
+               for old, new in zip(before, after)),
+           "drain: its slots move and are marked with it, no other does")
+    tap.equal(seen.targets()[3]["live"], 1, "it lives on")
+    tap.ok(armed(seen, begun), "the settle time runs")
+    before, after = step(seen, "backend", "del", "10.0.0.3")
+    tap.ok(all(new[1] == (DELETED if old[1] == 3 else old[0] if new[0] != old[0] else 0)
+               for old, new in zip(before, after)),
+           "del: its marks become those of a deleted backend")
+    tap.equal((seen.targets()[3]["live"], len(seen.backends()),
+               len(seen.maps["xlb_replies4"].items())), (0, 2, 2), "it is gone from all maps")
+    before, after = step(seen, "backend", "del", "10.0.0.1")
+    tap.ok(all(new == (2, DELETED if old[1] == 1 else old[1])
+               for old, new in zip(before, after)),
+           "del: what it owned, the last one has")
+    before, after = step(seen, "backend", "del", "10.0.0.2")
+    tap.ok(all(new == (0, DELETED if old[1] == 2 else old[1])
+               for old, new in zip(before, after)),
+           "without backends, slots are nobody's")
+    before, after = step(seen, "backend", "add", "10.0.0.7", "weight", "0")
+    tap.equal(after, before, "weight 0 has no slot")
+    xlb("backend", "change", "10.0.0.7", "weight", "1", "state", "down", status=0)
+    tap.equal(table(seen), before, "nor has who is down")
+    xlb("backend", "change", "10.0.0.7", "state", "up", status=0)
+    tap.ok(all(new == (4, old[1]) for old, new in zip(before, table(seen))),
+           "a slot that was nobody's has nothing to be marked for")
+
+
+def check_ids():
+    sizes = dict(world.SIZES, xlb_targets=6, xlb_nexthops=6, xlb_stats=6)
+    seen = three(sizes)
+
+    def identifier():
+        return [value["id"] for key, value in seen.backends() if key["address"][-1] == 9][0]
+
+    given = []
+    for _ in range(4):
+        xlb("backend", "add", "10.0.0.9", status=0)
+        given.append((identifier(), seen.targets()[identifier()]["generation"]))
+        xlb("backend", "del", "10.0.0.9", status=0)
+    tap.equal(given, [(4, 1), (5, 1), (4, 2), (5, 2)],
+              "an id comes back after all others, of another generation")
+    stats = {"connections": 1, "in_packets": 2, "in_bytes": 3, "out_packets": 4, "out_bytes": 5}
+    seen.maps["xlb_stats"].set(4, stats)
+    seen.maps["xlb_nexthops"].set(4, {"ifindex": 9, "generation": 2})
+    xlb("backend", "add", "10.0.0.9", status=0)
+    tap.equal((identifier(), set(seen.maps["xlb_stats"].get(4).values()),
+               seen.maps["xlb_nexthops"].get(4)["ifindex"]), (4, {0}, 0),
+              "what its last owner left is cleared")
+    tap.equal(bytes(seen.targets()[4]["address"][:4]), bytes((10, 0, 0, 9)), "the target is new")
+    tap.equal(xlb("backend", "add", "10.0.0.10").returncode, 0, "the last id can be used")
+
+
+def check_keys():
+    """What packets look for, byte for byte."""
+    seen = fresh("service add *:8080/tcp table 251\nservice add [2001:db8::1]:*/udp table 251\n"
+                 "backend add 127.0.0.1 service *:8080/tcp\n"
+                 "backend add [fd00::1] service [2001:db8::1]:*/udp\n")
+    tap.equal([key["address"] for key, _ in seen.services()],
+              [bytes(4), bytes.fromhex("20010db8" + "00" * 11 + "01")], "keys of services")
+    tap.equal(seen.maps["xlb_replies4"].items(),
+              [({"address": bytes((127, 0, 0, 1)), "port": 8080, "protocol": 6, "reserved": 0},
+                {"address": bytes(16), "port": 8080, "backend": 1, "by_flow": 1,
+                 "reserved": bytes(3)})], "replies of any address are told by flow")
+    tap.equal(seen.maps["xlb_replies6"].items(),
+              [({"address": bytes.fromhex("fd" + "00" * 14 + "01"), "port": 0, "protocol": 17,
+                 "reserved": 0},
+                {"address": bytes.fromhex("20010db8" + "00" * 11 + "01"), "port": 0,
+                 "backend": 2, "by_flow": 0, "reserved": bytes(3)})],
+              "replies of any port have the packet's")
+    tap.equal([seen.targets()[n]["port"] for n in (1, 2)], [8080, 0], "as targets have")
+    needs = seen.maps["xlb_config"].get(0)["needs"]
+    tap.equal([name for name, value in needs.items() if value], ["any_address4", "any_port6"],
+              "the look-ups that are needed")
+    xlb("service", "del", "*:8080/tcp", status=0)
+    needs = seen.maps["xlb_config"].get(0)["needs"]
+    tap.equal([name for name, value in needs.items() if value], ["any_port6"],
+              "and are not any more")
+
+
+def check_places():
+    """Slots of services that come and go."""
+    seen = fresh("".join(f"service add 192.0.2.{n}:80/tcp table 251\n" for n in (1, 2, 3))
+                 + "backend add 10.0.0.1 service 192.0.2.3:80/tcp\n")
+
+    def firsts():
+        return {key["address"][-1]: value["table"]["first"] for key, value in seen.services()}
+
+    tap.equal(firsts(), {1: 0, 2: 256, 3: 512}, "services side by side")
+    xlb("service", "del", "192.0.2.2:80/tcp", status=0)
+    xlb("service", "add", "192.0.2.4:80/tcp", "table", "257", status=0)
+    tap.equal(firsts(), {1: 0, 3: 512, 4: 768}, "too large for the gap")
+    xlb("service", "add", "192.0.2.5:80/udp", "table", "251", status=0)
+    tap.equal(firsts(), {1: 0, 5: 256, 3: 512, 4: 768}, "the first gap that fits")
+    xlb("-batch", "-", text="service del 192.0.2.3:80/tcp\nservice change 192.0.2.1:80/tcp table "
+                            "257\nservice change 192.0.2.5:80/udp table 263\n", status=0)
+    tap.equal(firsts(), {1: 1040, 5: 1312, 4: 768},
+              "moved, but not to where another service was until this call")
+    tap.equal({owner for _, value in seen.services() for owner in seen.table(value)}, {(0, 0)},
+              "nobody's, whatever was there before")
+
+
+def check_repair():
+    """Only what a writer that died could leave, and the next call clears away."""
+    seen = three()
+    services = seen.maps["xlb_services4"]
+    key, value = services.items()[0]
+    target = seen.maps["xlb_targets"]
+    services.set(key, dict(value, updating=1))
+    target.set(9, {"address": bytes((10, 0, 0, 9)), "port": 80, "generation": 5, "live": 1})
+    seen.maps["xlb_replies4"].set({"address": bytes((10, 0, 0, 9)), "port": 80, "protocol": 6},
+                                  {"backend": 9})
+    seen.maps["xlb_replies4"].delete(
+        {"address": bytes((10, 0, 0, 1)), "port": 80, "protocol": 6})
+    target.set(2, dict(target.get(2), live=0))
+    seen.maps["xlb_backends"].set({"address": bytes(12) + bytes((10, 0, 0, 8)), "port": 1,
+                                   "service_port": 99, "protocol": 6}, {"weight": 1, "id": 8})
+    xlb("flow", "gc", "service", WEB, status=0)
+    tap.equal((services.get(key)["updating"], target.get(9)["live"], target.get(2)["live"],
+               len(seen.backends())), (0, 0, 1, 3), "what is left over is cleared away")
+    tap.equal(sorted((each["address"][3], answer["backend"])
+                     for each, answer in seen.maps["xlb_replies4"].items()),
+              [(1, 1), (2, 2), (3, 3)], "and what is missing is added")
+
+
+def main():
+    world.enter()
+    maps_make()
+    check_up_and_down()
+    check_drain_and_delete()
+    check_ids()
+    check_keys()
+    check_places()
+    check_repair()
+    tap.done()
+
+
+CLOCK = Clock()
+main()
