@@ -8,6 +8,7 @@ UDP comes back with the backend's name before it.
 Listens on the addresses given, else on all of both families; says "ready" on
 its standard output once it does."""
 import asyncio
+import socket
 import sys
 
 BACKLOG = 1024  # a test opens hundreds of connections at once
@@ -37,11 +38,22 @@ class Datagrams(asyncio.DatagramProtocol):
         self.transport.sendto(self.name + b" " + data, sender)
 
 
+def datagram_socket(address, port):
+    """Unlike the one that asyncio makes, of one family alone."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    server = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET6:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    server.bind((address, port))
+    return server
+
+
 async def serve(name, port, addresses):
     loop = asyncio.get_running_loop()
     for address in addresses:
         await loop.create_server(lambda: Lines(name), address, port, backlog=BACKLOG)
-        await loop.create_datagram_endpoint(lambda: Datagrams(name), (address, port))
+        await loop.create_datagram_endpoint(lambda: Datagrams(name),
+                                            sock=datagram_socket(address, port))
     print("ready", flush=True)
     await asyncio.Event().wait()
 

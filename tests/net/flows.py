@@ -34,6 +34,7 @@ PAUSE = 0.25        # seconds between an answer and the flow's next message
 TCP_STALLED = 8.0   # seconds without an answer: a connection is lost
 UDP_LOST = 1.0      # seconds without an answer: a datagram is lost
 UDP_SILENT = 4.0    # seconds a report waits for UDP flows that get no answers
+REPORT = 60.0       # seconds the asker waits for a report
 CONNECTING = 32     # connections begun side by side; a veth's ring is short
 UDP_PORTS = 10000   # first source port; none is used twice, lest it have a record
 
@@ -153,9 +154,13 @@ class Holder:
 
     async def close(self, group):
         flows = self.groups.pop(group)
-        for flow in flows:
-            flow.task.cancel()
-        await asyncio.gather(*(flow.task for flow in flows), return_exceptions=True)
+        pending = {flow.task for flow in flows}
+        while pending:
+            # More than once: wait_for() forgets that it was cancelled if what it
+            # waits for happens at that moment (before Python 3.12).
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=PAUSE)
         return [f"flows {len(flows)}"]
 
     @staticmethod
@@ -184,6 +189,7 @@ async def hold(path):
 
 def ask(path, words):
     with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(REPORT)
         connection.connect(path)
         connection.sendall((" ".join(words) + "\n").encode())
         report = b"".join(iter(lambda: connection.recv(65536), b""))

@@ -300,12 +300,12 @@ program_maps() { # NETNS DEV
 # Both answer with the NAME of the host they run on, on both families.
 serve_http() { # NETNS PORT
 	start "http-$1-$2" "$1" /usr/bin/python3 "$NET/httpd.py" "$1" "$2"
-	wait_for grep -q ready "$log"
+	wait_for grep -qx ready "$log"
 }
 
 serve_udp() { # NETNS PORT
 	start "udp-$1-$2" "$1" /usr/bin/python3 "$NET/udpd.py" "$1" "$2"
-	wait_for grep -q ready "$log"
+	wait_for grep -qx ready "$log"
 }
 
 # One request over a connection of its own; IPv6 in brackets.

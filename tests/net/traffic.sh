@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# What tests of traffic share, on top of lib.sh: xlb on the balancer, many requests at
+# once, flows that are held, frames judged by tcpdump.
+
+# xlb as the balancer's operator runs it.
+xlb() {
+	on balancer xlb "$@"
+}
+
+load() { # INTERFACE...
+	for each in "$@"; do
+		xlb load dev "$each"
+	done
+}
+
+serve_echo() { # NETNS PORT [ADDRESS...]
+	name=$1
+	shift
+	start "echo-$name-$1" "$name" /usr/bin/python3 "$NET/echod.py" "$name" "$@"
+	wait_for grep -qx ready "$log"
+}
+
+# --- what xlb counted ---
+
+counted() { # SERVICE BACKEND: connections
+	xlb -j stats show service "$1" | jq --arg backend "$2" \
+		'.services[].backends[] | select(.backend == $backend).connections'
+}
+
+dropped_for() { # REASON
+	xlb -j stats | jq --arg reason "$1" '.drops[$reason]'
+}
+
+# Every reason that something was dropped for, with its number.
+dropped() {
+	xlb -j stats | jq -r '.drops | to_entries[] | select(.value > 0) | "\(.key) \(.value)"'
+}
+
+records() { # SERVICE, or all
+	xlb -j flow count ${1:+service "$1"} | jq .records
+}
+
+# --- requests ---
+
+# COUNT requests, each over a connection of its own; the answers' lines.
+http_many() { # NETNS ADDRESS:PORT COUNT
+	on "$1" curl -sS --max-time 30 --noproxy '*' -H 'Connection: close' -w '\n' \
+		"http://$2/[1-$3]"
+}
+
+# "NAME COUNT" for every name, from lines of names.
+tally() {
+	sort | uniq -c | awk '{ print $2, $1 }'
+}
+
+# The number beside a name in a tally, 0 if it is not there.
+count_of() { # TALLY NAME
+	printf '%s\n' "$1" | awk -v name="$2" '$1 == name { count = $2 } END { print count + 0 }'
+}
+
+# even DESCRIPTION TALLY NAMES TOTAL: each name has its share of the total and none is
+# missing.  Shares are of random choices; 0.4 is over four standard deviations of
+# each where four share 400.
+even() {
+	like "$1" "$(printf '%s\n' "$2" | awk -v names="$3" -v total="$4" '
+		{ count[$1] = $2; sum += $2 }
+		END {
+			n = split(names, name, " ")
+			for (i = 1; i <= n; i++) {
+				off = count[name[i]] * n / total - 1
+				if (off > 0.4 || off < -0.4)
+					uneven = uneven " " name[i] ":" count[name[i]] + 0
+			}
+			print sum == total && !uneven ? "even" : "sum " sum + 0 uneven
+		}')" '^even$'
+	diag "$(printf '%s\n' "$2" | paste -sd' ')"
+}
+
+# --- flows that are held (flows.py) ---
+
+hold_flows() { # NETNS
+	start flows "$1" /usr/bin/python3 "$NET/flows.py" hold "$WORK/flows.socket"
+	wait_for test -S "$WORK/flows.socket"
+}
+
+flows() { # ORDER...; see flows.py
+	/usr/bin/python3 "$NET/flows.py" ask "$WORK/flows.socket" "$@"
+}
+
+# A report's number: alive, moved, lost, "on b1", "broken b1 reset"; 0 if it has none.
+reported() { # REPORT WORDS
+	printf '%s\n' "$1" | awk -v words="$2 " '
+		index($0, words) == 1 { number = $NF }
+		END { print number + 0 }'
+}
+
+# unharmed DESCRIPTION REPORT COUNT: all of them live, where they were.
+unharmed() {
+	is "$1" "$(printf '%s\n' "$2" | grep -E '^(flows|alive|moved|lost|broken)' | paste -sd' ')" \
+		"flows $3 alive $3 moved 0 lost 0"
+}
+
+# --- frames ---
+
+captures=
+
+# capture NAME NETNS DEV: all that the device carries, until captures_end.
+capture() {
+	start "$1.tcpdump" "$2" tcpdump -Z root -n -i "$3" --immediate-mode -U -w "$WORK/$1.pcap"
+	captures="$captures $started"
+	wait_for grep -q listening "$log"
+}
+
+captures_end() {
+	for each in $captures; do
+		stop "$each"
+	done
+	captures=
+}
+
+# sound DESCRIPTION NAME PROTOCOL...: tcpdump has judged captured packets of each
+# protocol (tcp, udp), and finds no checksum wrong, of IPv4, TCP or UDP.
+sound() {
+	description=$1
+	judged=$WORK/$2.judged
+	tcpdump -nn -vv -r "$WORK/$2.pcap" >"$judged" 2>/dev/null
+	shift 2
+	got="wrong $(grep -Ec 'incorrect|bad cksum|bad udp cksum' "$judged" || :)"
+	for each in "$@"; do
+		case $each in
+		tcp) right='cksum .* \(correct\)' ;;
+		udp) right='udp sum ok' ;;
+		esac
+		grep -Eq "$right" "$judged" || got="$got, no $each judged"
+	done
+	is "$description" "$got" "wrong 0"
+}
