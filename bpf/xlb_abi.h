@@ -46,8 +46,8 @@
 
 /* Sizes as the object declares them; `xlb load` may set others. */
 #define XLB_SERVICES_MAX 4096
-#define XLB_BACKENDS_MAX 16384	/* xlb_backends and xlb_replies* */
-#define XLB_TARGETS_MAX 4096
+#define XLB_BACKENDS_MAX 4095	/* xlb_backends and xlb_replies*; id 0 is none */
+#define XLB_TARGETS_MAX (XLB_BACKENDS_MAX + 1)
 #define XLB_LINKS_MAX 1024
 #define XLB_ROUTES_BITS 10	/* xlb_routes has 2 to the power of these */
 #define XLB_FLOWS_MAX 131072

@@ -34,7 +34,41 @@ static const struct choice modes[] = {
 	{},
 };
 
-enum { KEYWORD_MODE, KEYWORD_OBJECT };
+enum {
+	KEYWORD_MODE,
+	KEYWORD_OBJECT,
+	KEYWORD_SERVICES,
+	KEYWORD_BACKENDS,
+	KEYWORD_SLOTS,
+	KEYWORD_FLOWS,
+};
+
+/* More than this many slots or flows no machine has memory for. */
+#define ENTRIES_MAX (1 << 30)
+
+/* One map of each that a keyword sizes, and how. */
+struct sizing {
+	const char *map;
+	int keyword;
+	unsigned per_entry;	/* what the keyword counts, in an entry */
+	unsigned more;		/* entries besides */
+};
+
+static const struct sizing sizings[] = {
+	{ "xlb_services4", KEYWORD_SERVICES, 1, 0 },
+	{ "xlb_services6", KEYWORD_SERVICES, 1, 0 },
+	{ "xlb_backends", KEYWORD_BACKENDS, 1, 0 },
+	{ "xlb_replies4", KEYWORD_BACKENDS, 1, 0 },
+	{ "xlb_replies6", KEYWORD_BACKENDS, 1, 0 },
+	{ "xlb_targets", KEYWORD_BACKENDS, 1, 1 },
+	{ "xlb_nexthops", KEYWORD_BACKENDS, 1, 1 },
+	{ "xlb_stats", KEYWORD_BACKENDS, 1, 1 },
+	{ "xlb_slots", KEYWORD_SLOTS, XLB_SLOTS_PER_VALUE, 0 },
+	{ "xlb_flows4", KEYWORD_FLOWS, 1, 0 },
+	{ "xlb_flows6", KEYWORD_FLOWS, 1, 0 },
+};
+
+#define SIZING_COUNT (sizeof(sizings) / sizeof(sizings[0]))
 
 static const char *explain(int err)
 {
@@ -151,10 +185,28 @@ static enum status program_attach(const struct args *args, const struct attach *
 	return STATUS_DONE;
 }
 
+/* Only what was asked for; sizes has room for all and an end. */
+static void sizes_fill(const struct keyword *keywords, struct object_size *sizes)
+{
+	for (unsigned i = 0; i < SIZING_COUNT; i++) {
+		const struct sizing *sizing = &sizings[i];
+		const struct keyword *keyword = &keywords[sizing->keyword];
+
+		if (keyword->given)
+			*sizes++ = (struct object_size){
+				.map = sizing->map,
+				.entries = (keyword->number + sizing->per_entry - 1) /
+					   sizing->per_entry + sizing->more,
+			};
+	}
+	sizes->map = NULL;
+}
+
 static enum status object_attach(const struct args *args, const struct attach *attach,
 				 const struct keyword *keywords)
 {
 	enum netlink_xdp_mode mode = keywords[KEYWORD_MODE].number;
+	struct object_size sizes[SIZING_COUNT + 1];
 	struct bpf_object *object;
 	struct bpf_program *program;
 	enum status status;
@@ -163,7 +215,12 @@ static enum status object_attach(const struct args *args, const struct attach *a
 
 	if (err)
 		return args_fail(args, STATUS_REFUSED, "obj %s: %s", path, strerror(-err));
-	err = object_load(path, PROGRAM, attach->maps.folder, &object);
+	sizes_fill(keywords, sizes);
+	err = object_load(path, PROGRAM, attach->maps.folder, sizes, &object);
+	if (err == -EEXIST)
+		return args_fail(args, STATUS_REFUSED, "maps of other sizes are there already, "
+				 "and are sized when they are made: rm %s/xlb_*",
+				 attach->maps.folder);
 	if (err)
 		return args_fail(args, STATUS_REFUSED, "obj %s: with maps in %s: %s", path,
 				 attach->maps.folder, strerror(-err));
@@ -219,6 +276,14 @@ static enum status cmd_load(struct context *context, struct args *args)
 	struct keyword keywords[] = {
 		[KEYWORD_MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = modes },
 		[KEYWORD_OBJECT] = { .name = "obj", .type = KEYWORD_WORD },
+		[KEYWORD_SERVICES] = { .name = "services", .type = KEYWORD_NUMBER,
+				       .minimum = 1, .maximum = ENTRIES_MAX },
+		[KEYWORD_BACKENDS] = { .name = "backends", .type = KEYWORD_NUMBER,
+				       .minimum = 1, .maximum = XLB_BACKEND_ID_MAX },
+		[KEYWORD_SLOTS] = { .name = "slots", .type = KEYWORD_NUMBER,
+				    .minimum = XLB_TABLE_MIN, .maximum = ENTRIES_MAX },
+		[KEYWORD_FLOWS] = { .name = "flows", .type = KEYWORD_NUMBER,
+				    .minimum = 1, .maximum = ENTRIES_MAX },
 		{},
 	};
 	struct attach attach = {};
@@ -292,7 +357,8 @@ static enum status cmd_unload(struct context *context, struct args *args)
 
 const struct object load_object = {
 	.name = "load",
-	.usage = "xlb load dev IF [ mode { native | generic } ] [ obj FILE ]\n",
+	.usage = "xlb load dev IF [ mode { native | generic } ] [ obj FILE ]\n"
+		 "                [ services N ] [ backends N ] [ slots N ] [ flows N ]\n",
 	.run = cmd_load,
 };
 

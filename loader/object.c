@@ -47,8 +47,19 @@ int object_find(const char *given, char *path)
 	return -ENOENT;
 }
 
-/* A map that is pinned already keeps its size, which libbpf wants to match. */
-static int map_join(struct bpf_map *map, const char *folder)
+static __u32 size_wanted(const struct object_size *sizes, const char *name)
+{
+	for (; sizes && sizes->map; sizes++)
+		if (!strcmp(sizes->map, name))
+			return sizes->entries;
+	return 0;
+}
+
+/*
+ * A map that is pinned already keeps its size, which libbpf wants to match;
+ * `wanted` is 0 where any will do.
+ */
+static int map_size(struct bpf_map *map, const char *folder, __u32 wanted)
 {
 	struct bpf_map_info info = {};
 	__u32 size = sizeof(info);
@@ -58,16 +69,21 @@ static int map_join(struct bpf_map *map, const char *folder)
 	if (snprintf(path, sizeof(path), "%s/%s", folder, bpf_map__name(map)) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	pinned = bpf_obj_get(path);
+	if (pinned == -ENOENT)
+		return wanted ? bpf_map__set_max_entries(map, wanted) : 0;
 	if (pinned < 0)
-		return pinned == -ENOENT ? 0 : pinned;
+		return pinned;
 	error = bpf_obj_get_info_by_fd(pinned, &info, &size);
-	if (!error)
-		error = bpf_map__set_max_entries(map, info.max_entries);
 	close(pinned);
-	return error;
+	if (error)
+		return error;
+	if (wanted && wanted != info.max_entries)
+		return -EEXIST;
+	return bpf_map__set_max_entries(map, info.max_entries);
 }
 
-static int object_prepare(struct bpf_object *object, const char *name, const char *folder)
+static int object_prepare(struct bpf_object *object, const char *name, const char *folder,
+			  const struct object_size *sizes)
 {
 	struct bpf_program *program;
 	struct bpf_map *map;
@@ -79,7 +95,7 @@ static int object_prepare(struct bpf_object *object, const char *name, const cha
 	}
 	bpf_object__for_each_map(map, object) {
 		if (bpf_map__pin_path(map))
-			error = map_join(map, folder);
+			error = map_size(map, folder, size_wanted(sizes, bpf_map__name(map)));
 		if (error)
 			return error;
 	}
@@ -87,7 +103,7 @@ static int object_prepare(struct bpf_object *object, const char *name, const cha
 }
 
 int object_load(const char *path, const char *program, const char *folder,
-		struct bpf_object **object)
+		const struct object_size *sizes, struct bpf_object **object)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .pin_root_path = folder);
 	int error;
@@ -95,7 +111,7 @@ int object_load(const char *path, const char *program, const char *folder,
 	*object = bpf_object__open_file(path, &options);
 	if (!*object)
 		return -errno;
-	error = object_prepare(*object, program, folder);
+	error = object_prepare(*object, program, folder, sizes);
 	if (error) {
 		bpf_object__close(*object);
 		*object = NULL;

@@ -13,12 +13,19 @@
  */
 int object_find(const char *given, char *path);
 
+/* How many entries a map is to have when it is made. */
+struct object_size {
+	const char *map;	/* NULL ends the list */
+	__u32 entries;
+};
+
 /*
  * Loads one program (all are of type XDP) with its maps pinned by name under
- * folder: those that are there are shared, sizes included, the others made.
- * The caller closes with bpf_object__close().  0 or -errno.
+ * folder: those that are there are shared, sizes included, the others made, as
+ * large as sizes (or NULL) and else the object say.  The caller closes with
+ * bpf_object__close().  0 or -errno; -EEXIST: a map is there in another size.
  */
 int object_load(const char *path, const char *program, const char *folder,
-		struct bpf_object **object);
+		const struct object_size *sizes, struct bpf_object **object);
 
 #endif
