@@ -201,6 +201,26 @@ is "and then nothing is told" "$(said)" ""
 on balancer ip link set dev client xdp off
 on balancer ip link set dev back.end xdp off
 
+# --- how much the maps hold ---
+
+entries() { # MAP
+	bpftool -j map show pinned "/sys/fs/bpf/xlb/xlb_$1" | jq .max_entries
+}
+
+fresh_pins
+ok "sizes" lb load dev client services 10 backends 65534 slots 1000 flows 50
+is "are those of the maps" "$(for map in services4 services6 backends replies4 replies6 \
+	targets nexthops stats slots flows4 flows6; do entries $map; done | xargs)" \
+	"10 10 65534 65534 65534 65535 65535 65535 63 50 50"
+ok "the same again" lb load dev client slots 1000
+fails 2 "another size" lb load dev back.end backends 100
+is "the way out is told" "$(said)" "xlb: load dev back.end: maps of other sizes are there \
+already, and are sized when they are made: rm /sys/fs/bpf/xlb/xlb_*"
+is "nothing is attached" "$(program_id balancer back.end)" ""
+ok "no size joins" lb load dev back.end
+ok "one is unloaded" lb unload dev client
+ok "and the other" lb unload dev back.end
+
 # --- where native mode can't be ---
 
 fresh_pins
