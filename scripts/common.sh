@@ -83,21 +83,23 @@ queue() { # WORD...
 }
 
 # Runs what is queued.  xlb's errors become this script's, with the origin of the
-# line that they name and without the OBJECT, which the user has not typed.
-batch_run() { # OBJECT
+# line that they name and without the WORDS that the user has not typed.
+batch_run() { # WORDS [OPTION]...
+	words=$1
+	shift
 	status=0
 	exec 3>&1
-	errors=$(printf '%s' "$batch" | xlb -batch - 2>&1 >&3) || status=$?
+	errors=$(printf '%s' "$batch" | xlb "$@" -batch - 2>&1 >&3) || status=$?
 	exec 3>&-
 	[ -z "$errors" ] || printf '%s\n' "$errors" |
-		ORIGINS=$origins awk -v program="$program" -v object="$1" '
+		ORIGINS=$origins awk -v program="$program" -v words="$words" '
 			BEGIN { split(ENVIRON["ORIGINS"], origin, "\n") }
 			{
 				sub(/^xlb: /, "")
 				if (match($0, /^-:[0-9]+: /)) {
 					line = substr($0, 3, RLENGTH - 4)
 					$0 = substr($0, RLENGTH + 1)
-					sub("^" object " ", "")
+					sub("^" words " ", "")
 					$0 = origin[line] $0
 				}
 				print program ": " $0
