@@ -11,12 +11,14 @@ from scapy.packet import Raw
 
 import tap
 from bpf import SHORTEST_FRAME
-from frame import CLIENT_MAC, TAGS, XLB_MAC, frame, with_sum_of_zero
+from frame import CLIENT_MAC, TAGS, XLB_MAC, frame, with_header_sum, with_sum
 from lab import CLIENTS, DROP, MACS, PASS, REDIRECT, VERSIONS, VIPS, Lab, backend_mac
 
 lab = Lab()
 PROTOCOLS = ("tcp", "udp")
 ANY = {4: "0.0.0.0", 6: "::"}
+NEAR_ZERO = (1, 2, 0xfffc, 0xfffd, 0xfffe)
+PORT_OF_4_WORDS = 0x020a         # a header cut to 4 words ends before the VIP 192.0.2.10
 UNTOUCHED = {"ttl": 64, "smac": CLIENT_MAC, "dmac": XLB_MAC}
 
 
@@ -73,20 +75,28 @@ def check_headers():
     check_both_ways("traffic class and flow label", path, header={"tc": 0xb9, "fl": 0xabcde})
 
 
+def check_sum(name, layer, path, wanted, craft):
+    """Packets that have this sum in each of their forms."""
+    for form in (path.asked, path.forwarded, path.answered, path.restored):
+        crafted = craft(form, wanted)
+        tap.equal(Ether(frame(**crafted))[layer].chksum, wanted, f"{name}: a sum of {wanted:#x}")
+        check_both_ways(f"{name}: a sum of {wanted:#x}", path,
+                        **{key: crafted[key] for key in ("payload", "header") if key in crafted})
+
+
 def check_checksums():
-    """A sum that comes out as zero is sent as 0xffff by UDP (RFC 768), as zero by TCP."""
+    """Where a sum carries into zero; UDP then sends 0xffff (RFC 768), all others zero."""
     for version in VERSIONS:
-        for protocol in PROTOCOLS:
+        for protocol, layer, zero in (("tcp", TCP, 0), ("udp", UDP, 0xffff)):
             lab.reset()
             path = lab.balanced(version, protocol)
-            for form, told in ((path.asked, "arriving"), (path.forwarded, "leaving"),
-                               (path.answered, "answered"), (path.restored, "restored")):
-                payload = with_sum_of_zero(form)["payload"]
-                layer = Ether(frame(**form | {"payload": payload}))[UDP if protocol == "udp" else TCP]
-                tap.equal(layer.chksum, 0xffff if protocol == "udp" else 0,
-                          f"{protocol} over IPv{version}: a sum of zero {told}")
-                check_both_ways(f"{protocol} over IPv{version}: a sum of zero {told}", path,
-                                payload=payload)
+            for wanted in (zero, *NEAR_ZERO):
+                check_sum(f"{protocol} over IPv{version}", layer, path, wanted, with_sum)
+    lab.reset()
+    path = lab.balanced()
+    for wanted in (0, *NEAR_ZERO):
+        check_sum("the IPv4 header", IP, path, wanted, with_header_sum)
+
     lab.reset()
     check_both_ways("UDP over IPv4 without a checksum", lab.balanced(4, "udp"), checksum=0)
 
@@ -217,6 +227,7 @@ def strangers():
 def check_strangers():
     lab.reset(needs={f"any_port{version}": 1 for version in VERSIONS})
     paths = [lab.balanced(version, number=version) for version in VERSIONS]
+    lab.service(VIPS[4], PORT_OF_4_WORDS, current=4)
     for name, packet in strangers().items():
         lab.check(f"{name} passes", bytes(packet), PASS)
     for path in paths:

@@ -21,16 +21,16 @@ def frame(source, destination, sport, dport, protocol="tcp", *, ttl=64, flags="A
     fields of the IP header, `fragment` those of IPv6's fragment header, `pad` the
     length that Ethernet pads the frame to.
     """
-    header = dict(header)
     packet = Ether(src=smac, dst=dmac)
     for tag in tags:
         packet /= tag.copy()
     if ":" in destination:
-        packet /= IPv6(src=source, dst=destination, hlim=ttl, **header)
+        packet /= IPv6(src=source, dst=destination, hlim=ttl, **dict(header))
         if fragment is not None:
             packet /= IPv6ExtHdrFragment(**fragment)
     else:
-        packet /= IP(src=source, dst=destination, ttl=ttl, options=list(options), id=1, **header)
+        packet /= IP(**{"src": source, "dst": destination, "ttl": ttl, "options": list(options),
+                        "id": 1} | dict(header))
     transport = {"sport": sport, "dport": dport}
     if checksum is not None:
         transport["chksum"] = checksum
@@ -49,8 +49,14 @@ def compare(got, expected):
             for name, data in (("got:   ", got), ("wanted:", expected))]
 
 
-def with_sum_of_zero(fields):
-    """The fields with a payload that makes the TCP or UDP checksum come out as zero."""
+def with_sum(fields, wanted):
+    """The fields with a payload for which the TCP or UDP checksum comes out as `wanted`."""
     layer = UDP if fields["protocol"] == "udp" else TCP
     without = Ether(frame(**fields | {"payload": b"\0\0"}))[layer].chksum
-    return fields | {"payload": without.to_bytes(2, "big")}
+    return fields | {"payload": ((without - wanted) % 0xffff).to_bytes(2, "big")}
+
+
+def with_header_sum(fields, wanted):
+    """The fields with an IPv4 identification that makes the header's checksum `wanted`."""
+    without = Ether(frame(**fields | {"header": {"id": 0}}))[IP].chksum
+    return fields | {"header": {"id": (without - wanted) % 0xffff}}

@@ -23,12 +23,13 @@ def check_passed(name, path):
               frame(**path.forwarded | UNTOUCHED))
 
 
-def age_cache():
-    """Every next hop and route that is cached becomes older than a second."""
-    lab.maps["xlb_routes"].clear()
-    hop = lab.maps["xlb_nexthops"].get(1)
-    stamp = lab.jiffies() - lab.hz - 2 & 0xffffffff
-    lab.maps["xlb_nexthops"].set(1, hop | {"stamp": stamp})
+def cached(age):
+    """Every next hop and route that is cached becomes so many seconds old."""
+    stamp = {"stamp": lab.jiffies() - round(age * lab.hz) & 0xffffffff}
+    for name in ("xlb_nexthops", "xlb_routes"):
+        for number, (_, value) in enumerate(lab.maps[name].dump().items()):
+            if any(value):
+                lab.maps[name].set(number, lab.maps[name].parts(value)[0] | stamp)
 
 
 def check_cache():
@@ -47,9 +48,10 @@ def check_cache():
 
         changed = frame(**path.forwarded | {"dmac": NEW_MAC})
         lab.neighbour(path.forwarded["destination"], NEW_MAC, "right")
+        cached(0.5)
         lab.check(name + "within the second the cache counts", frame(**path.asked), REDIRECT,
                   frame(**path.forwarded))
-        age_cache()
+        cached(1.1)
         lab.check(name + "later the neighbour's new address", frame(**path.asked), REDIRECT, changed)
 
         lab.neighbour(path.forwarded["destination"], backend_mac(1), "right")
@@ -58,6 +60,7 @@ def check_cache():
                   frame(**path.forwarded))
 
         lab.neighbour(path.forwarded["destination"], NEW_MAC, "right")
+        cached(0)
         begin = time.monotonic()
         while lab.run(frame(**path.asked))[1] != changed and time.monotonic() < begin + 5:
             time.sleep(0.01)
@@ -72,8 +75,10 @@ def check_client_cache():
         path = lab.balanced(version)
         lab.run(frame(**path.answered), "right")
         ip(f"-{version} route add {path.asked['source']} via {backend_address(1, version)}")
+        cached(0.5)
         lab.check(name + "within the second the cache counts", frame(**path.answered), REDIRECT,
                   frame(**path.restored), link="right")
+        cached(0)
         begin = time.monotonic()
         verdict = REDIRECT
         while verdict == REDIRECT and time.monotonic() < begin + 5:
@@ -91,6 +96,7 @@ def check_client_cache():
         rule = f"-{version} rule {{}} iif left lookup 100"
         ip(f"-{version} route add blackhole default table 100")
         ip(rule.format("add"))
+        cached(0)
         lab.check_drop(name + "what is cached is of one interface", frame(**path.answered), "no_route")
         ip(rule.format("del"))
 
@@ -103,7 +109,7 @@ def check_routes():
             address = path.forwarded["destination"]
             lab.run(frame(**path.asked))
             ip(f"-{version} route add {kind} {address}/{PREFIX[version]}")
-            age_cache()
+            cached(1.1)
             lab.check_drop(f"IPv{version}: {kind}", frame(**path.asked), "no_route")
             ip(f"-{version} route del {kind} {address}/{PREFIX[version]}")
             lab.check(f"IPv{version}: {kind} no more, followed at once", frame(**path.asked),
@@ -120,7 +126,7 @@ def check_routes():
         router = backend_address(9, version, "left")
         lab.neighbour(router, NEW_MAC, "left")
         ip(f"-{version} route add {path.forwarded['destination']} via {router}")
-        age_cache()
+        cached(1.1)
         lab.check(f"IPv{version}: a new route, to another interface", frame(**path.asked), TX,
                   frame(**path.forwarded | {"smac": MACS["left"], "dmac": NEW_MAC}))
         ip(f"-{version} route del {path.forwarded['destination']}")
@@ -133,7 +139,7 @@ def check_no_neighbour():
         address = path.forwarded["destination"]
         lab.run(frame(**path.asked))
         ip(f"neighbour del {address} dev right")
-        age_cache()
+        cached(1.1)
         check_passed(f"IPv{version}, no neighbour", path)
         tap.equal(lab.maps["xlb_nexthops"].get(1)["ifindex"], 0, "and nothing is cached")
         tap.equal(lab.stats(1)["in_packets"], 2, "it counts all the same")
@@ -141,7 +147,7 @@ def check_no_neighbour():
         lab.check(f"IPv{version}: a neighbour that appears is followed at once",
                   frame(**path.asked), REDIRECT, frame(**path.forwarded))
         lab.neighbour(address, "00:00:00:00:00:00", "right")
-        age_cache()
+        cached(1.1)
         check_passed(f"IPv{version}, a neighbour without an address", path)
 
 

@@ -82,13 +82,13 @@ TCP_CASES = (
     Case("a reply's record is not", MARKED, ACK, 1, (1, None), record(3, direction="reply")),
 
     Case("a retransmitted SYN follows its record", MARKED, SYN, 3, (None, 3),
-         record(3, embryonic=True, age=2.8)),
-    Case("or the one its flow has since", MARKED, SYN, 3, (3, None), record(3, age=2.8)),
+         record(3, embryonic=True, age=2.5)),
+    Case("or the one its flow has since", MARKED, SYN, 3, (3, None), record(3, age=2.5)),
     Case("a SYN 3 seconds later begins anew", MARKED, SYN, 2, (None, 2),
-         record(3, embryonic=True, age=3.2)),
-    Case("and the older flow's record goes", MARKED, SYN, 2, (None, 2), record(3, age=3.2)),
+         record(3, embryonic=True, age=3.5)),
+    Case("and the older flow's record goes", MARKED, SYN, 2, (None, 2), record(3, age=3.5)),
     Case("also where it leads to the current owner", MARKED, SYN, 2, (None, 2),
-         record(2, age=3.2)),
+         record(2, age=3.5)),
 )
 
 UDP_CASES = (
@@ -264,7 +264,7 @@ def check_any_address():
         tap.equal((send(other | {"sport": 40001}), send(asked)), (1, 1),
                   "other ports of the client are free")
 
-        lab.record(answered, 1, direction="reply", age=3.2, port=80, address=found["address"])
+        lab.record(answered, 1, direction="reply", age=3.5, port=80, address=found["address"])
         tap.equal(send(other, SYN), 1, "3 seconds silent, it may be used again")
         taken = lab.records(answered)[1]
         tap.equal(taken and taken["address"].rstrip(b"\0"), lab.tuple(other)["destination"],
