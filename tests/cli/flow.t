@@ -34,7 +34,8 @@ class Flows:
         self.settled()
 
     def value(self):
-        return self.seen.services()[0]
+        return [(key, value) for key, value in self.seen.services()
+                if key["address"] == VIP][0]
 
     def settled(self, seconds=IDLE + SETTLE + 1):
         """As if the last change had been so long ago."""
