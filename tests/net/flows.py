@@ -4,16 +4,16 @@
 to any of them.
 
     flows.py hold SOCKET            keep flows, take orders on a UNIX socket
-    flows.py ask SOCKET ORDER...    give one order, print its report
+    flows.py ask SOCKET ORDER...    give one order, print the answer
 
 Orders:
-    open GROUP PROTOCOL ADDRESS PORT COUNT   begin flows, each in the group
+    open GROUP PROTOCOL ADDRESS PORT COUNT   begin flows (tcp, udp), all of one group
     check GROUP                              how the group's flows are doing
     close GROUP                              end them
 
-Each flow sends its own identity and a number every PAUSE seconds, and knows the
-backend by the name in the answer.  A report comes once every flow of the group
-has exchanged something that was sent after the order, or has failed to:
+Each flow sends its own identity and a number about every PAUSE seconds, and knows the
+backend by the name in the answer.  check answers once every flow of the group has
+exchanged something that was sent after the order, or has failed to:
 
     flows N     in the group
     alive N     got their answers
@@ -22,181 +22,265 @@ has exchanged something that was sent after the order, or has failed to:
     on NAME N   alive and at this backend
     broken NAME HOW N    TCP connections that are no more: reset, closed, stalled
 """
-import asyncio
 import collections
+import heapq
 import itertools
+import os
 import random
+import select
 import socket
 import sys
 import time
 
-PAUSE = 0.25        # seconds between an answer and the flow's next message
-TCP_STALLED = 8.0   # seconds without an answer: a connection is lost
+PAUSE = 0.4         # seconds between an answer and the flow's next message
+TCP_STALLED = 5.0   # seconds without an answer: a connection is lost
 UDP_LOST = 1.0      # seconds without an answer: a datagram is lost
-UDP_SILENT = 4.0    # seconds a report waits for UDP flows that get no answers
-REPORT = 60.0       # seconds the asker waits for a report
+SILENT = 8.0        # seconds that check waits for answers
+ASKED = 60.0        # seconds that the asker waits
+TICK = 0.02         # seconds between looks at what check waits for
 CONNECTING = 32     # connections begun side by side; a veth's ring is short
-UDP_PORTS = 10000   # first source port; none is used twice, lest it have a record
+SOURCE_PORTS = 10000  # the first; none is used twice, lest a balancer know it
 
 
 class Flow:
-    def __init__(self, identity):
+    """Both protocols: messages go out, and are named and numbered as they come back."""
+    kind = None
+    patience = None
+
+    def __init__(self, identity, to, source_port):
+        family = socket.AF_INET6 if ":" in to[0] else socket.AF_INET
         self.identity = identity
+        self.to = to
         self.home = None        # name of the backend that answered last
-        self.answers = 0
+        self.answers = self.lost = self.number = 0
         self.moved = False
-        self.lost = 0
         self.broken = None      # how
-        self.task = None
+        self.due = None         # when to speak, or to stop listening
+        self.message = None     # not answered yet
+        self.socket = socket.socket(family, self.kind)
+        self.socket.setblocking(False)
+        self.socket.bind(("", source_port))
 
-    def message(self, number):
-        return f"{self.identity} {number}\n".encode()
+    def speak(self):
+        """Returns in how many seconds there must be an answer."""
+        self.number += 1
+        self.message = f"{self.identity} {self.number}\n".encode()
+        self.socket.send(self.message)
+        return self.patience
 
-    def take(self, name):
+    def hear(self, answer):
+        name, echo = answer.split(b" ", 1)
+        if echo != self.message:
+            return False
+        name = name.decode()
         self.moved |= self.home not in (None, name)
         self.home = name
         self.answers += 1
+        self.message = None
+        return True
 
 
-async def tcp_converse(flow, reader, writer):
-    number = 0
-    while True:
-        number += 1
-        message = flow.message(number)
-        writer.write(message)
-        answer = await asyncio.wait_for(reader.readline(), TCP_STALLED)
+class Connection(Flow):
+    kind = socket.SOCK_STREAM
+    patience = TCP_STALLED
+
+    def begin(self):
+        self.socket.connect_ex(self.to)
+        return self.patience
+
+    def listen(self):
+        """Whether an answer is complete; a stream that says anything else is broken."""
+        answer = self.socket.recv(4096)
         if not answer:
-            raise EOFError
-        name, echo = answer.split(b" ", 1)
-        if echo != message:
-            raise ValueError
-        flow.take(name.decode())
-        await asyncio.sleep(PAUSE)
+            self.broken = "closed"
+        elif not self.hear(answer):
+            self.broken = "garbled"
+        return not self.broken
+
+    def expire(self):
+        self.broken = "stalled"
 
 
-async def tcp_flow(flow, address, port, gate):
-    how = {ConnectionError: "reset", OSError: "failed", asyncio.TimeoutError: "stalled",
-           EOFError: "closed", ValueError: "garbled"}
-    writer = None
-    try:
-        async with gate:
-            reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port),
-                                                    TCP_STALLED)
-        await tcp_converse(flow, reader, writer)
-    except tuple(how) as error:
-        flow.broken = next(how[kind] for kind in how if isinstance(error, kind))
-    finally:
-        if writer:
-            writer.close()
+class Datagrams(Flow):
+    kind = socket.SOCK_DGRAM
+    patience = UDP_LOST
+
+    def begin(self):
+        self.socket.connect(self.to)
+        return self.patience
+
+    def listen(self):
+        """Whether this is the answer; one to an earlier datagram is not."""
+        return self.hear(self.socket.recv(4096))
+
+    def expire(self):
+        self.lost += 1
+        self.message = None
 
 
-async def udp_answer(flow, connection, message):
-    """The name before `message` as it comes back; answers to earlier ones don't count."""
-    loop = asyncio.get_running_loop()
-    while True:
-        name, echo = (await loop.sock_recv(connection, 2048)).split(b" ", 1)
-        if echo == message:
-            return name.decode()
+class Check:
+    """An order to report, once there is something to say of every flow."""
 
+    def __init__(self, flows, asker):
+        self.asker = asker
+        self.flows = flows
+        self.deadline = time.monotonic() + SILENT
+        # An answer under way may be to a message older than the order.
+        self.enough = {flow: flow.answers + 2 for flow in flows}
 
-async def udp_flow(flow, address, port, source_ports):
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as connection:
-        connection.setblocking(False)
-        connection.bind(("", next(source_ports)))
-        connection.connect((address, port))
-        number = 0
-        await asyncio.sleep(random.uniform(0, PAUSE))
-        while True:
-            number += 1
-            message = flow.message(number)
-            try:
-                connection.send(message)
-                flow.take(await asyncio.wait_for(udp_answer(flow, connection, message),
-                                                 UDP_LOST))
-            except (OSError, asyncio.TimeoutError):
-                flow.lost += 1
-            await asyncio.sleep(PAUSE)
+    def heard(self, flow):
+        return not flow.broken and flow.answers >= self.enough[flow]
+
+    def ready(self):
+        return time.monotonic() > self.deadline or \
+            all(flow.broken or self.heard(flow) for flow in self.flows)
+
+    def report(self):
+        at = collections.Counter(flow.home for flow in self.flows if self.heard(flow))
+        broken = collections.Counter(f"{flow.home or '-'} {flow.broken}"
+                                     for flow in self.flows if flow.broken)
+        lines = [f"flows {len(self.flows)}", f"alive {at.total()}",
+                 f"moved {sum(flow.moved for flow in self.flows)}",
+                 f"lost {sum(flow.lost for flow in self.flows)}",
+                 *(f"on {name} {at[name]}" for name in sorted(at)),
+                 *(f"broken {words} {broken[words]}" for words in sorted(broken))]
+        answer(self.asker, lines)
 
 
 class Holder:
-    def __init__(self):
+    def __init__(self, path):
         self.groups = collections.defaultdict(list)
-        self.gate = asyncio.Semaphore(CONNECTING)
-        self.source_ports = itertools.count(UDP_PORTS)
+        self.flows = {}         # by file descriptor, those that have begun
+        self.waiting = collections.deque()
+        self.connecting = set()
+        self.timers = []        # (when, number, flow); stale if the flow's due is another
+        self.numbers = itertools.count()
+        self.source_ports = itertools.count(SOURCE_PORTS)
+        self.checks = []
+        self.poll = select.epoll()
+        self.orders = socket.socket(socket.AF_UNIX)
+        self.orders.bind(path)
+        self.orders.listen()
+        self.poll.register(self.orders, select.EPOLLIN)
 
-    async def open(self, group, protocol, address, port, count):
-        converse, common = {"tcp": (tcp_flow, self.gate),
-                            "udp": (udp_flow, self.source_ports)}[protocol]
-        for _ in range(int(count)):
-            flows = self.groups[group]
-            flow = Flow(f"{group}-{len(flows)}")
-            flow.task = asyncio.create_task(converse(flow, address, int(port), common))
-            flows.append(flow)
-        return await self.check(group)
+    def schedule(self, flow, seconds):
+        flow.due = time.monotonic() + seconds
+        heapq.heappush(self.timers, (flow.due, next(self.numbers), flow))
 
-    async def check(self, group):
+    def begin(self):
+        while self.waiting and len(self.connecting) < CONNECTING:
+            flow = self.waiting.popleft()
+            self.flows[flow.socket.fileno()] = flow
+            self.poll.register(flow.socket, select.EPOLLIN | select.EPOLLOUT)
+            self.connecting.add(flow)
+            self.schedule(flow, flow.begin())
+
+    def end(self, flow):
+        flow.due = None
+        self.connecting.discard(flow)
+        if self.flows.pop(flow.socket.fileno(), None):
+            self.poll.unregister(flow.socket)
+        flow.socket.close()
+
+    def attend(self, flow, act):
+        """Whatever happens to a flow's socket happens in here."""
+        try:
+            act(flow)
+        except ConnectionResetError:
+            flow.broken = "reset"
+        except OSError as error:
+            if flow.kind == socket.SOCK_STREAM:
+                flow.broken = os.strerror(error.errno).replace(" ", "-")
+        if flow.broken:
+            self.end(flow)
+
+    def writable(self, flow):
+        """Connected, or not: that speaking would tell."""
+        self.connecting.remove(flow)
+        self.poll.modify(flow.socket, select.EPOLLIN)
+        self.speak(flow)
+
+    def readable(self, flow):
+        if flow.listen():
+            # Flows that spoke in step would fill a veth's ring.
+            self.schedule(flow, PAUSE * random.uniform(0.5, 1.5))
+
+    def speak(self, flow):
+        # First, since UDP may learn here that nobody listened to the last.
+        self.schedule(flow, flow.patience)
+        flow.speak()
+
+    def elapsed(self, flow):
+        if flow.message or flow in self.connecting:
+            flow.expire()
+        if not flow.broken:
+            self.speak(flow)
+
+    def open(self, asker, group, protocol, address, port, count):
+        kind = {"tcp": Connection, "udp": Datagrams}[protocol]
         flows = self.groups[group]
-        # The answer under way may be to a message older than the order.
-        enough = {flow: flow.answers + 2 for flow in flows}
-        deadline = time.monotonic() + max(TCP_STALLED * 2, UDP_SILENT)
-        silent_after = time.monotonic() + UDP_SILENT
+        for _ in range(int(count)):
+            flow = kind(f"{group}-{len(flows)}", (address, int(port)),
+                        next(self.source_ports))
+            flows.append(flow)
+            self.waiting.append(flow)
+        answer(asker, [f"flows {len(flows)}"])
 
-        def waiting(flow):
-            if flow.broken or flow.answers >= enough[flow]:
-                return False
-            return time.monotonic() < (silent_after if flow.lost else deadline)
+    def check(self, asker, group):
+        self.checks.append(Check(self.groups[group], asker))
 
-        while any(map(waiting, flows)):
-            await asyncio.sleep(0.02)
-        alive = [flow for flow in flows if not flow.broken and flow.answers >= enough[flow]]
-        return self.report(flows, alive)
-
-    async def close(self, group):
+    def close(self, asker, group):
         flows = self.groups.pop(group)
-        pending = {flow.task for flow in flows}
-        while pending:
-            # More than once: wait_for() forgets that it was cancelled if what it
-            # waits for happens at that moment (before Python 3.12).
-            for task in pending:
-                task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=PAUSE)
-        return [f"flows {len(flows)}"]
+        for flow in flows:
+            if not flow.broken:
+                self.end(flow)
+        answer(asker, [f"flows {len(flows)}"])
 
-    @staticmethod
-    def report(flows, alive):
-        at = collections.Counter(flow.home for flow in alive)
-        broken = collections.Counter((flow.home or "-", flow.broken)
-                                     for flow in flows if flow.broken)
-        return [f"flows {len(flows)}", f"alive {len(alive)}",
-                f"moved {sum(flow.moved for flow in flows)}",
-                f"lost {sum(flow.lost for flow in flows)}",
-                *(f"on {name} {count}" for name, count in sorted(at.items())),
-                *(f"broken {name} {how} {count}"
-                  for (name, how), count in sorted(broken.items()))]
+    def obey(self):
+        asker = self.orders.accept()[0]
+        order, *words = asker.makefile().readline().split()
+        {"open": self.open, "check": self.check, "close": self.close}[order](asker, *words)
 
-    async def obey(self, reader, writer):
-        order, *words = (await reader.readline()).decode().split()
-        verb = {"open": self.open, "check": self.check, "close": self.close}[order]
-        writer.write("\n".join([*await verb(*words), ""]).encode())
-        writer.close()
+    def turn(self):
+        """What is due; returns how long there is nothing."""
+        now = time.monotonic()
+        while self.timers and self.timers[0][0] <= now:
+            when, _, flow = heapq.heappop(self.timers)
+            if flow.due == when:
+                self.attend(flow, self.elapsed)
+        self.begin()
+        for check in [check for check in self.checks if check.ready()]:
+            self.checks.remove(check)
+            check.report()
+        return TICK
+
+    def hold(self):
+        while True:
+            for descriptor, events in self.poll.poll(self.turn()):
+                flow = self.flows.get(descriptor)
+                if descriptor == self.orders.fileno():
+                    self.obey()
+                elif flow in self.connecting:
+                    self.attend(flow, self.writable)
+                elif flow:
+                    self.attend(flow, self.readable)
 
 
-async def hold(path):
-    await asyncio.start_unix_server(Holder().obey, path)
-    await asyncio.Event().wait()
+def answer(asker, lines):
+    asker.sendall("".join(line + "\n" for line in lines).encode())
+    asker.close()
 
 
 def ask(path, words):
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(REPORT)
+        connection.settimeout(ASKED)
         connection.connect(path)
         connection.sendall((" ".join(words) + "\n").encode())
-        report = b"".join(iter(lambda: connection.recv(65536), b""))
-    sys.stdout.write(report.decode())
-    return 0 if report else 1
+        text = b"".join(iter(lambda: connection.recv(65536), b""))
+    sys.stdout.write(text.decode())
+    return 0 if text else 1
 
 
 if __name__ == "__main__":
     role, path, *words = sys.argv[1:]
-    sys.exit(asyncio.run(hold(path)) if role == "hold" else ask(path, words))
+    sys.exit(Holder(path).hold() if role == "hold" else ask(path, words))

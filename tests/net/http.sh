@@ -51,10 +51,11 @@ check_http() { # FAMILY ADDRESS
 }
 
 check_udp() { # FAMILY ADDRESS
-	report=$(flows open "$1" udp "$2" 53 $FLOWS)
+	flows open "$1" udp "$2" 53 $FLOWS >/dev/null
+	report=$(flows check "$1")
 	unharmed "$1: $FLOWS UDP flows are answered" "$report" $FLOWS
 	even "$1: each of four has its share of them" \
-		"$(printf '%s\n' "$report" | awk '$1 == "on" { print $2, $3 }')" \
+		"$(homes "$report")" \
 		"$BACKENDS" $FLOWS
 	flows close "$1" >/dev/null
 }

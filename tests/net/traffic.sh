@@ -88,11 +88,30 @@ flows() { # ORDER...; see flows.py
 	/usr/bin/python3 "$NET/flows.py" ask "$WORK/flows.socket" "$@"
 }
 
+# The same to both of a service's addresses; what becomes of them is in $report.
+open_both() { # GROUP PROTOCOL PORT COUNT_OF_EACH
+	flows open "$1" "$2" "$VIP4" "$3" "$4" >/dev/null
+	flows open "$1" "$2" "$VIP6" "$3" "$4" >/dev/null
+	report=$(flows check "$1")
+}
+
 # A report's number: alive, moved, lost, "on b1", "broken b1 reset"; 0 if it has none.
 reported() { # REPORT WORDS
 	printf '%s\n' "$1" | awk -v words="$2 " '
 		index($0, words) == 1 { number = $NF }
 		END { print number + 0 }'
+}
+
+# How many a backend has lost, however.
+broken() { # REPORT NAME
+	printf '%s\n' "$1" | awk -v name="$2" '
+		$1 == "broken" && $2 == name { sum += $4 }
+		END { print sum + 0 }'
+}
+
+# Who has how many, as a tally.
+homes() { # REPORT
+	printf '%s\n' "$1" | awk '$1 == "on" { print $2, $3 }'
 }
 
 # unharmed DESCRIPTION REPORT COUNT: all of them live, where they were.
