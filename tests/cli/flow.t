@@ -118,10 +118,15 @@ def check_writers():
     marked = flows.marked()
     xlb("service", "add", "192.0.2.2:80/tcp", "table", "251", status=0)
     xlb("backend", "add", "10.0.0.8", "service", "192.0.2.2:80/tcp", status=0)
-    tap.equal(flows.marked(), marked, "a change of another service clears no mark")
     flows.record(marked[0], 1)
+    flows.record(marked[1], 1, silent=IDLE + 1)
+    xlb("backend", "add", "10.0.0.9", "service", "192.0.2.2:80/tcp", status=0)
+    xlb("flow", "gc", "service", "192.0.2.2:80/tcp", status=0)
+    tap.equal((flows.marked(), flows.ports()), (marked, [port + 1 for port in marked[:2]]),
+              "a change of another service clears no mark and drops no record")
     xlb("backend", "change", "10.0.0.1", "service", WEB, "weight", "1", status=0)
-    tap.equal(flows.marked(), [marked[0]], "a change of this one does")
+    tap.equal((flows.marked(), flows.ports()), ([marked[0]], [marked[0] + 1]),
+              "a change of this one does")
     flows.settled()
     before = flows.table()
     xlb("backend", "add", "10.0.0.3", "service", WEB, status=0)

@@ -192,8 +192,16 @@ def check_places():
                             "257\nservice change 192.0.2.5:80/udp table 263\n", status=0)
     tap.equal(firsts(), {1: 1040, 5: 1312, 4: 768},
               "moved, but not to where another service was until this call")
-    tap.equal({owner for _, value in seen.services() for owner in seen.table(value)}, {(0, 0)},
-              "nobody's, whatever was there before")
+
+    for line in ("service change 192.0.2.2:80/tcp table 251", "service add 192.0.2.3:80/tcp"):
+        seen = fresh("config set table 251\nservice add 192.0.2.1:80/tcp\n"
+                     "backend add 10.0.0.1\nservice add 192.0.2.2:80/tcp table 257\n")
+        # Marks, too.
+        xlb("backend", "add", "10.0.0.2", "service", "192.0.2.1:80/tcp", status=0)
+        xlb("service", "del", "192.0.2.1:80/tcp", status=0)
+        xlb(*line.split(), status=0)
+        tap.equal({owner for _, value in seen.services() for owner in seen.table(value)},
+                  {(0, 0)}, f"nobody's, whoever had them before: {line}")
 
 
 def check_repair():
