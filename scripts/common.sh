@@ -72,13 +72,18 @@ origins=
 newline='
 '
 
-queue() { # WORD...
-	origins=$origins$origin$newline
+# Each is one word for xlb -batch as well.
+words_check() { # WORD...
 	for word in "$@"; do
 		case $word in
 		*[[:space:]#]* | '') die 1 "'$word': a word without blanks and # is expected" ;;
 		esac
 	done
+}
+
+queue() { # WORD...
+	words_check "$@"
+	origins=$origins$origin$newline
 	batch=$batch$*$newline
 }
 

@@ -1,0 +1,389 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""The scripts: names, several at once, files, states, the table; as built and installed."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import world  # noqa: E402
+from world import ROOT, World, maps_make, maps_remove, xlb  # noqa: E402
+from bpf import possible_cpus  # noqa: E402
+import tap  # noqa: E402
+
+WEB4, WEB6, DNS = "192.0.2.1:80/tcp", "[2001:db8::1]:80/tcp", "192.0.2.1:53/udp"
+SERVICES = f"service add {WEB4} table 251\nservice add {WEB6} table 251\n" \
+           f"service add {DNS} table 251\n"
+
+HOSTS = """\
+127.0.0.1 localhost
+192.0.2.1 www.example.com
+2001:db8::1 www.example.com
+10.0.0.1 web1
+fd00::1 web1
+10.0.0.2 web2
+10.0.0.3 web3
+fd00::3 web3
+fe80::9%lo link
+"""
+
+
+def run(*words, text=None, variables=None, cwd=ROOT, timeout=None):
+    path = f"{ROOT}/scripts:{os.environ['PATH']}"
+    command = ["timeout", str(timeout), *words] if timeout else words
+    return subprocess.run(command, capture_output=True, text=True, input=text, cwd=cwd,
+                          check=False, env={**os.environ, "PATH": path, **(variables or {})})
+
+
+def fresh(lines=SERVICES):
+    maps_remove()
+    maps_make()
+    xlb("-batch", "-", text=lines, status=0)
+
+
+def shown(what="backend"):
+    return xlb(what, "show", status=0).stdout
+
+
+def check_done(words, wanted, what="backend", text=None):
+    """The command is silent, and `show` has these lines then."""
+    done = run(*words.split(), text=text)
+    tap.equal((done.returncode, done.stdout + done.stderr), (0, ""), words)
+    tap.equal(shown(what), wanted, f"{words}: is what has been asked for")
+
+
+def check_services():
+    fresh("")
+    check_done(f"xlb-service add www.example.com:80/tcp {DNS} table 251 hash source",
+               f"{WEB4} mode dnat hash source table 251 settle 30\n"
+               f"{DNS} mode dnat hash source table 251 settle 30\n"
+               f"{WEB6} mode dnat hash source table 251 settle 30\n", "service")
+    check_done(f"xlb-service change {DNS} {WEB6} settle 3",
+               f"{WEB4} mode dnat hash source table 251 settle 30\n"
+               f"{DNS} mode dnat hash source table 251 settle 3\n"
+               f"{WEB6} mode dnat hash source table 251 settle 3\n", "service")
+    everything = shown("service")
+    tap.equal(run("xlb-service").stdout, everything, "xlb-service shows all")
+    tap.equal(run("xlb-service", "show").stdout, everything, "xlb-service show shows all")
+    tap.equal(sorted(run("xlb-service", "show", "www.example.com:80/tcp").stdout.splitlines()),
+              sorted(everything.splitlines()[::2]), "or some")
+    check_done("xlb-service del www.example.com:80/tcp",
+               f"{DNS} mode dnat hash source table 251 settle 3\n", "service")
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkdir(os.path.join(folder, "a:80"))
+        open(os.path.join(folder, "a:80", "tcp"), "w").close()
+        tap.equal(run("xlb-service", "add", "*:80/tcp", "table", "251", cwd=folder).returncode, 0,
+                  "* is an address, and no pattern")
+    tap.ok("*:80/tcp mode" in shown("service"), "which the service then has")
+
+
+def check_backends():
+    fresh()
+    web = f"10.0.0.1:8080 service {WEB4} weight 2 state up\n" \
+          f"10.0.0.2:8080 service {WEB4} weight 2 state up\n"
+    check_done(f"xlb-backend add web1:8080 10.0.0.2:8080 service {WEB4} weight 2", web)
+    check_done(f"xlb-backend add web1 web3:81 service {WEB6}",
+               web + f"[fd00::1]:80 service {WEB6} weight 1 state up\n"
+               f"[fd00::3]:81 service {WEB6} weight 1 state up\n")
+    check_done(f"xlb-backend del web1:80 web3:81 service {WEB6}", web)
+    check_done(f"xlb-backend change web1:8080 web2:8080 service {WEB4} weight 3 state drain",
+               web.replace("weight 2 state up", "weight 3 state drain"))
+    fresh(f"service add {WEB4} table 251\n")
+    check_done("xlb-backend add web1 web3", f"10.0.0.1:80 service {WEB4} weight 1 state up\n"
+               f"10.0.0.3:80 service {WEB4} weight 1 state up\n")
+    fresh("service add 192.0.2.1:*/tcp table 251\n")
+    check_done("xlb-backend add web1", "10.0.0.1 service 192.0.2.1:*/tcp weight 1 state up\n")
+    check_done("xlb-backend down web1", "10.0.0.1 service 192.0.2.1:*/tcp weight 1 state down\n")
+
+
+def check_file():
+    pool = "# the pool\n\nweb1:8080 web2:8080   # rack 1\n  10.0.0.3:8080 weight 4\n\t\n" \
+           "web3:8081 state down"
+    wanted = f"10.0.0.1:8080 service {WEB4} weight 1 state up\n" \
+             f"10.0.0.2:8080 service {WEB4} weight 1 state up\n" \
+             f"10.0.0.3:8080 service {WEB4} weight 4 state up\n" \
+             f"10.0.0.3:8081 service {WEB4} weight 1 state down\n"
+    fresh()
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(pool)
+        file.flush()
+        check_done(f"xlb-backend add -f {file.name} service {WEB4}", wanted)
+        done = run("xlb-backend", "add", "-f", file.name, "service", WEB4)
+        tap.equal((done.returncode, done.stderr),
+                  (2, f"xlb-backend: {file.name}:3: add 10.0.0.1:8080: service {WEB4}: "
+                      "exists already\n"), "an error names the file and its line")
+        fresh()
+        done = run("xlb-backend", "add", "-f", file.name, "service", WEB4, "weight", "1")
+        tap.equal((done.returncode, done.stderr),
+                  (1, f"xlb-backend: {file.name}:4: add 10.0.0.3:8080: weight: given twice\n"),
+                  "so does a wrong command line")
+        tap.equal(shown(), "".join(wanted.splitlines(keepends=True)[:2]),
+                  "what stands before it is done")
+    fresh()
+    check_done(f"xlb-backend add -f - service {WEB4}", wanted, text=pool)
+    tap.equal(run("xlb-backend", "add", "-f", "-", text="").returncode, 0,
+              "an empty file is nothing to do")
+    tap.equal(run("xlb-backend", "add", "-f", "-", text="web1\nnowhere.invalid\n").stderr,
+              "xlb-backend: -:2: nowhere.invalid: no address found for this name\n",
+              "a name that is none is told with its line")
+
+
+def states():
+    return dict(re.findall(r"^(\S+ service \S+) .*state (\w+)$", shown(), re.MULTILINE))
+
+
+def check_states():
+    backends = [f"{end} service {service}" for service, ends in
+                ((WEB4, ("10.0.0.1:80", "10.0.0.1:81", "10.0.0.11:80")),
+                 (WEB6, ("[fd00::1]:80", "[fd00::3]:80")), (DNS, ("10.0.0.1:53",)))
+                for end in ends]
+    fresh(SERVICES + "".join(f"backend add {backend}\n" for backend in backends))
+    for words, changed in (
+            ("down web1", ("10.0.0.1:", "[fd00::1]")),
+            ("up 10.0.0.1:81", ("10.0.0.1:81",)),
+            (f"drain web1:80 [fd00::3] service {WEB6}", ("[fd00:",)),
+            ("drain [fd00:0::0001]:80 10.0.0.11", ("[fd00::1]", "10.0.0.11")),
+            ("up web1 web3 10.0.0.11", ("10.0.0.", "[fd00:"))):
+        before = states()
+        state = words.split()[0]
+        done = run("xlb-backend", *words.split())
+        wanted = {name: state if name.startswith(changed) else before[name] for name in before}
+        tap.equal((done.returncode, done.stderr, states()), (0, "", wanted),
+                  f"xlb-backend {words}")
+    everything = shown().splitlines(keepends=True)
+    tap.equal(run("xlb-backend").stdout, shown(), "xlb-backend shows all")
+    tap.equal(run("xlb-backend", "show", "service", WEB6).stdout,
+              "".join(line for line in everything if WEB6 in line), "or a service's")
+    tap.equal(sorted(run("xlb-backend", "show", "web1").stdout.splitlines(keepends=True)),
+              sorted(line for line in everything if line.startswith(("10.0.0.1:", "[fd00::1]"))),
+              "or a host's")
+
+
+# {status, words, message}, after SERVICES and web1 in the first of them.
+ERRORS = (
+    (1, "xlb-service ad", "xlb-service: ad: unknown command, not one of: add, change, del, show"),
+    (1, "xlb-service -x", "xlb-service: -x: unknown option, see xlb-service -h"),
+    (1, "xlb-service add", "xlb-service: add: which service? HOST:PORT/PROTOCOL"),
+    (1, "xlb-service add 192.0.2.9", "xlb-service: add 192.0.2.9: not ADDRESS:PORT/PROTOCOL"),
+    (1, "xlb-service add 192.0.2.9:80/tcp tabel 251", "tabel: unknown keyword"),
+    (1, "xlb-service add 192.0.2.9:http/tcp", "xlb-service: add 192.0.2.9:http/tcp: the port"),
+    (1, "xlb-service add [2001:db8::g]:80/tcp", "what is in [ ] is not an IPv6 address"),
+    (2, "xlb-service add nowhere.invalid:80/tcp",
+     "xlb-service: nowhere.invalid: no address found for this name"),
+    (2, f"xlb-service add {WEB4}", f"xlb-service: add {WEB4}: exists already"),
+    (2, "xlb-service del 192.0.2.9:80/tcp", "xlb-service: del 192.0.2.9:80/tcp: no such service"),
+    (2, "xlb-service show 192.0.2.9:80/tcp", "xlb-service: show 192.0.2.9:80/tcp: no such service"),
+    (1, "xlb-backend ad", "xlb-backend: ad: unknown command, not one of: add,"),
+    (1, "xlb-backend --x", "xlb-backend: --x: unknown option, see xlb-backend -h"),
+    (1, "xlb-backend add", "xlb-backend: add: which backend? HOST[:PORT]"),
+    (1, "xlb-backend down", "xlb-backend: down: which backend? HOST[:PORT]"),
+    (1, f"xlb-backend add service {WEB4}", "xlb-backend: add: which backend? HOST[:PORT]"),
+    (1, "xlb-backend add -f", "xlb-backend: add: -f: which file?"),
+    (1, "xlb-backend add -f /nowhere", "xlb-backend: -f /nowhere: cannot be read"),
+    (2, f"xlb-backend add nowhere.invalid service {WEB4}",
+     "xlb-backend: nowhere.invalid: no IPv4 address found for this name"),
+    (2, f"xlb-backend add web2 service {WEB6}",
+     "xlb-backend: web2: no IPv6 address found for this name"),
+    (2, f"xlb-backend add link service {WEB6}", "xlb-backend: link: no IPv6 address found"),
+    (2, "xlb-backend add 10.0.0.2", "xlb-backend: add 10.0.0.2: of which of the 3 services?"),
+    (2, f"xlb-backend add 10.0.0.1 service {WEB4}",
+     f"xlb-backend: add 10.0.0.1: service {WEB4}: exists already"),
+    (1, f"xlb-backend add 10.0.0.2:x service {WEB4}", "xlb-backend: add 10.0.0.2:x: the port is"),
+    (1, f"xlb-backend add 10.0.0.2 service {WEB4} weight", "weight: needs a value"),
+    (1, f"xlb-backend add 10.0.0.2 service {WEB4} weight -1", "weight -1: not a number"),
+    (2, "xlb-backend up web2", "xlb-backend: up web2: no such backend"),
+    (2, f"xlb-backend up web1 service {DNS}", "xlb-backend: up web1: no such backend"),
+    (2, "xlb-backend up 10.0.0.1:81", "xlb-backend: up 10.0.0.1:81: no such backend"),
+    (2, "xlb-backend up nowhere.invalid", "xlb-backend: nowhere.invalid: no address found"),
+    (2, "xlb-backend show web2", "xlb-backend: show web2: no such backend"),
+    (1, "xlb-stat -x", "xlb-stat: -x: unknown option, see xlb-stat -h"),
+    (1, "xlb-stat -w", "xlb-stat: -w : not a number of seconds from 1 to 86400"),
+    (1, "xlb-stat -w 0", "xlb-stat: -w 0: not a number of seconds"),
+    (1, "xlb-stat -w 86401", "xlb-stat: -w 86401: not a number of seconds"),
+    (1, "xlb-stat -w x", "xlb-stat: -w x: not a number of seconds"),
+    (1, "xlb-stat web1", "xlb-stat: "),
+    (2, "xlb-stat service 192.0.2.9:80/tcp",
+     "xlb-stat: service 192.0.2.9:80/tcp: no such service"),
+)
+
+
+def check_errors():
+    fresh(SERVICES + f"backend add 10.0.0.1 service {WEB4}\n")
+    state = World(sizes=world.SIZES)
+    before = state.snapshot()
+    for status, words, message in ERRORS:
+        done = run(*words.split())
+        tap.ok(done.returncode == status and message in done.stderr and not done.stdout and
+               done.stderr.count("\n") == 1 and done.stderr.startswith(words.split()[0] + ": "),
+               f"refused: {words}", f"status {done.returncode}, not {status}",
+               done.stdout + done.stderr, f"wanted: {message}")
+    tap.ok(state.snapshot() == before, "refusals have changed nothing")
+    tap.equal(run("xlb-backend", "add", "10.0.0.8 #", "service", WEB4).returncode, 1,
+              "a word with blanks cannot become two")
+    maps_remove()
+    for words in ("xlb-service show", "xlb-service add " + WEB4, "xlb-backend add web1",
+                  "xlb-backend down web1", "xlb-stat"):
+        done = run(*words.split())
+        tap.ok(done.returncode == 2 and "no maps of xlb" in done.stderr and
+               done.stderr.count("\n") == 1, f"without maps: {words}", done.returncode, done.stderr)
+
+
+def check_stat():
+    fresh(SERVICES + f"backend add 10.0.0.1 service {WEB4} weight 3\n"
+          f"backend add 10.0.0.2 service {WEB4}\nbackend add [fd00::1] service {WEB6}\n")
+    state = World(sizes=world.SIZES)
+    cpus = possible_cpus()
+
+    def count(end, packets):
+        number = next(value["id"] for key, value in state.backends()
+                      if key["address"] == end)
+        state.maps["xlb_stats"].set(number, {
+            "connections": packets, "in_packets": packets, "in_bytes": packets * 1000,
+            "out_packets": packets, "out_bytes": packets * 1000000})
+
+    first, second = (bytes(10) + b"\xff\xff" + bytes((10, 0, 0, last)) for last in (1, 2))
+    count(first, 300)
+    count(second, 100)
+    lines = run("xlb-stat").stdout.splitlines()
+    rows = {line.split()[0]: line.split() for line in lines if line}
+    tap.equal(rows.get(WEB4, [])[1:], "weight state conn packets bytes replies bytes share".split(),
+              "each service has a heading")
+    tap.equal(rows.get("10.0.0.1:80", [])[1:10],
+              ["3", "up", f"{300 * cpus}", f"{300 * cpus}", short(300000 * cpus), f"{300 * cpus}",
+               short(300000000 * cpus), "75%", "#" * 15], "a backend's counters, and its share")
+    tap.equal(rows.get("[fd00::1]:80", [])[-1:], ["0%"], "no packets are no share")
+    tap.ok(DNS not in rows, "a service without backends has no lines")
+    tap.ok("dropped:" not in "\n".join(lines), "nothing has been dropped")
+    state.maps["xlb_drops"].set(0, {"ttl": 2})
+    text = run("xlb-stat", "service", WEB6).stdout
+    tap.ok(WEB6 in text and WEB4 not in text, "one service alone")
+    tap.ok(f"dropped: ttl {2 * cpus}\n" in text, "what has been dropped, by reason", text)
+    check_rates(count, second)
+
+
+def short(number):
+    for unit, size in (("", 1), ("k", 10**3), ("M", 10**6), ("G", 10**9)):
+        if number / size < 9999.5:
+            return f"{round(number / size)}{unit}"
+    raise ValueError
+
+
+def check_rates(count, backend):
+    """Over one interval nothing comes, over the next 1000 packets for each CPU."""
+    path = f"{ROOT}/scripts:{os.environ['PATH']}"
+    with subprocess.Popen(["xlb-stat", "-w", "2", "service", WEB4], stdout=subprocess.PIPE,
+                          text=True, env=dict(os.environ, PATH=path)) as running:
+        def table():
+            return [running.stdout.readline() for _ in range(4)]
+        idle = table()
+        count(backend, 1100)
+        busy = table()
+        running.terminate()
+    wanted = 1000 * possible_cpus() / 2
+    rate = busy[2].split()[3]
+    tap.ok("conn/s" in idle[0] and idle[2].split()[3] == "0", "rates: nothing comes", *idle)
+    tap.ok(re.fullmatch(r"[\d.]+", rate) and 0.5 * wanted < float(rate) <= 1.01 * wanted,
+           "rates: what comes, for each second", f"about {wanted}", *busy)
+
+
+def check_help():
+    for tool in ("xlb-service", "xlb-backend", "xlb-stat"):
+        for option in ("-h", "--help"):
+            done = run(tool, option)
+            tap.ok(done.returncode == 0 and done.stdout.startswith(f"Usage: {tool} ") and
+                   not done.stderr, f"{tool} {option}")
+
+
+def check_install():
+    """From where they are installed, the tools find each other and the object."""
+    with tempfile.TemporaryDirectory() as folder:
+        make = ("make", "-s", f"DESTDIR={folder}", "PREFIX=/opt/xlb")
+        # Without a rebuild for that prefix, which belongs to the tree of the others.
+        run(*make, "-o", "all", "install")
+        sbin = os.path.join(folder, "opt/xlb/sbin")
+        for tool in ("xlb-service", "xlb-backend", "xlb-stat"):
+            done = run(os.path.join(sbin, tool), "-V", variables={"PATH": "/usr/bin:/bin"})
+            tap.equal((done.returncode, done.stdout), (0, xlb("-V").stdout.replace("xlb", tool)),
+                      f"{tool} runs where it is installed")
+        files = sorted(os.path.relpath(os.path.join(where, name), folder + "/opt/xlb")
+                       for where, _, names in os.walk(folder) for name in names)
+        tap.equal(files, ["lib/bpf/xlb.o", "lib/xlb/common.sh", "sbin/xlb", "sbin/xlb-backend",
+                          "sbin/xlb-service", "sbin/xlb-stat", "share/man/man7/xlb.7",
+                          "share/man/man8/xlb-backend.8", "share/man/man8/xlb-service.8",
+                          "share/man/man8/xlb-stat.8", "share/man/man8/xlb.8"],
+                  "make install puts each file in its place")
+        run(*make, "uninstall")
+        left = [name for _, _, names in os.walk(folder) for name in names]
+        tap.equal(left, [], "make uninstall leaves nothing")
+
+
+# What tests/deps.sh finds instead of the real ones; "present" is installed.
+STAND_INS = {
+    "dpkg-query": 'case "$*" in *" present") echo installed ;; *) exit 1 ;; esac',
+    "apt-get": 'echo "apt-get $*" >>"$LOG"; [ "${FAILS-}" != "$2" ]',
+    "apt-cache": "exit 0",
+    "id": 'echo "${USER_ID-0}"',
+}
+
+
+def check_deps():
+    with tempfile.TemporaryDirectory() as folder:
+        for name, body in STAND_INS.items():
+            path = os.path.join(folder, name)
+            with open(path, "w") as file:
+                file.write(f"#!/bin/sh\n{body}\n")
+            os.chmod(path, 0o755)
+        log = os.path.join(folder, "log")
+
+        def deps(*packages, **variables):
+            open(log, "w").close()
+            done = run("tests/deps.sh", *packages, variables={
+                "PATH": f"{folder}:{os.environ['PATH']}", "LOG": log, **variables})
+            with open(log) as file:
+                return done.returncode, done.stderr, file.read()
+        tap.equal(deps("present", "present"), (0, "", ""), "deps: nothing is missing")
+        tap.equal(deps("present", "absent", "gone"), (0, "",
+                  "apt-get -q update\napt-get -q -y --no-install-recommends install absent gone\n"),
+                  "deps: what is missing is installed, and nothing else")
+        tap.equal(deps("absent", USER_ID="1000"),
+                  (1, "deps: not root, and these packages are missing: absent\n", ""),
+                  "deps: somebody else cannot install")
+        tap.equal(deps("present", USER_ID="1000"), (0, "", ""), "deps: nor needs to")
+        tap.equal(deps("absent", FAILS="update")[:2],
+                  (1, "deps: apt-get update failed; still missing: absent\n"),
+                  "deps: without network it says what is missing")
+        tap.equal(deps("absent", FAILS="-y")[:2],
+                  (1, "deps: apt-get could not install: absent\n"), "deps: nor what it cannot get")
+        empty = os.path.join(folder, "empty")
+        os.mkdir(empty)
+        for name in ("sh", "grep", "uname", "make"):
+            os.symlink(subprocess.run(["which", name], capture_output=True, text=True,
+                                      check=True).stdout.strip(), os.path.join(empty, name))
+        done = run("/bin/sh", "tests/deps.sh", "make", "strace", variables={"PATH": empty})
+        tap.equal((done.returncode, done.stderr),
+                  (1, "deps: no apt here; install what Debian calls: strace\n"),
+                  "deps: without apt it names what is missing")
+        done = run("/bin/sh", "tests/deps.sh", "make", variables={"PATH": empty})
+        tap.equal((done.returncode, done.stderr), (0, ""), "deps: and is content if nothing is")
+
+
+world.enter()
+with tempfile.NamedTemporaryFile("w") as hosts:
+    hosts.write(HOSTS)
+    hosts.flush()
+    subprocess.run(["mount", "--bind", hosts.name, "/etc/hosts"], check=True)
+    os.environ["LC_ALL"] = "C"
+    os.makedirs(world.PINS, exist_ok=True)
+    check_services()
+    check_backends()
+    check_file()
+    check_states()
+    check_errors()
+    check_stat()
+    check_help()
+    check_install()
+    check_deps()
+tap.done()
