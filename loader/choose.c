@@ -75,8 +75,8 @@ enum status full_fail(const struct args *args, const struct state *state, enum m
 		return args_fail(args, STATUS_REFUSED, "xlb_slots is full: no room for this table "
 				 "in its %llu slots, a smaller one may fit",
 				 (__u64)state->maps.entries[full] * XLB_SLOTS_PER_VALUE);
-	return args_fail(args, STATUS_REFUSED, "%s is full (%u entries)", map_name(full),
-			 state->maps.entries[full]);
+	return args_fail(args, STATUS_REFUSED, "%s is full (%u entries): xlb load sizes it when "
+			 "it makes the maps", map_name(full), state->maps.entries[full]);
 }
 
 static int service_order(const void *a, const void *b)

@@ -92,8 +92,12 @@ static enum status cmd_change(struct context *context, struct args *args)
 	int error = 0;
 
 	memcpy(given, service_keywords, sizeof(given));
-	if (subject_take(args, &endpoint) || args_keywords(args, given) ||
-	    table_check(args, &given[TABLE]))
+	if (subject_take(args, &endpoint))
+		return STATUS_USAGE;
+	if (!args_peek(args))
+		return args_fail(args, STATUS_USAGE, "nothing to change: mode MODE, hash HASH, "
+				 "table SIZE, settle SECONDS");
+	if (args_keywords(args, given) || table_check(args, &given[TABLE]))
 		return STATUS_USAGE;
 	state = session_edit(context, args);
 	service = state ? state_service(state, &endpoint) : NULL;

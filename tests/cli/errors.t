@@ -78,6 +78,7 @@ USAGE = (
     (1, "service add 192.0.2.3:80/tcp table 251.0", "not a number from 251 to 655373"),
     (1, "service add 192.0.2.3:80/tcp settle -1", "settle -1: not a number from 0 to 86400"),
     (1, "service add 192.0.2.3:80/tcp settle 30s", "settle 30s: not a number from 0 to 86400"),
+    (1, "service change 192.0.2.3:80/tcp", "nothing to change: mode MODE, hash HASH, table SIZE"),
     (1, f"service del {WEB} now", f"xlb: service del {WEB}: now: nothing more is expected here"),
     (1, f"service show {WEB} {WEB}", "nothing more is expected here"),
 

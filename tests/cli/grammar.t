@@ -166,6 +166,22 @@ def check_json():
     tap.equal(document("-j", "-batch", "-", text=""), [], "an empty batch")
 
 
+def check_namespace():
+    """-n: the namespace of another network, but the mounts of this process."""
+    fresh()
+    world.sh("mount", "-t", "tmpfs", "tmpfs", "/run")
+    world.sh("ip", "netns", "add", "other")
+    world.sh("nsenter", "--net=/run/netns/other", "ip", "link", "add", "veth9", "type", "veth")
+    done = xlb("-n", "other", "service", "add", WEB, "table", "251")
+    tap.equal((done.returncode, shown("service")),
+              (0, f"{WEB} mode dnat hash flow table 251 settle 30\n"),
+              "-n: the pins are where they were")
+    tap.equal([xlb(*where, "link", "show", "dev", "veth9").returncode
+               for where in (("-n", "other"), ())], [0, 2], "the interfaces are that one's")
+    world.sh("ip", "netns", "del", "other")
+    world.sh("umount", "/run")
+
+
 def check_batch():
     seen = fresh()
     text = f"service add {WEB} table 251\nbackend add 10.0.0.1\nbackend add 10.0.0.2\n"
@@ -233,6 +249,7 @@ def main():
     check_round_trip()
     check_config()
     check_json()
+    check_namespace()
     check_batch()
     check_batch_replaces()
     tap.done()

@@ -120,6 +120,44 @@ def repaired(seen, started, jiffies, batch, before, after):
     return faults
 
 
+def fail_at(case, place, before, after):
+    """The kernel refuses that write: xlb says so, and the next call goes on."""
+    _, text, lines = case
+    seen = prepare(text)
+    started = Logical(seen)
+    jiffies = CLOCK.jiffies()
+    batch = "\n".join(lines) + "\n"
+    done, _ = traced(("-batch", "-"), batch, "-e",
+                     f"inject={place[0]}:error=ENOMEM:when={place[1]}")
+    faults = Logical(seen).faults()
+    if done.returncode != 2 or done.stderr != ("xlb: writing the maps: Cannot allocate memory: "
+                                               "the next call writes what is missing\n"):
+        faults.append(f"{done.returncode} {done.stderr}")
+    return faults + repaired(seen, started, jiffies, batch, before, after)
+
+
+def check_failures(case):
+    name, text, lines = case
+    seen = prepare(text)
+    before = Logical(seen).meaning()
+    _, log = traced(("-batch", "-"), "\n".join(lines) + "\n")
+    after = Logical(seen).meaning()
+    places = [place for place in writes(log) if place[0] == "bpf"]
+    wrong = [f"{place}: {fault}" for place in places
+             for fault in fail_at(case, place, before, after)]
+    tap.equal(wrong[:12], [], f"{name}: each of {len(places)} writes refused by the kernel")
+
+
+def check_without_membarrier():
+    """As with nohz_full: another way to wait."""
+    _, text, lines = CASES[6]
+    seen = prepare(text)
+    done, log = traced(("-batch", "-"), lines[0] + "\n", "-e",
+                       "inject=membarrier:error=EINVAL")
+    tap.ok(done.returncode == 0 and "EINVAL" in log and "ARRAY_OF_MAPS" in log
+           and not Logical(seen).leftovers(), "without membarrier", done.stderr)
+
+
 def check_writes(case):
     name, text, lines = case
     seen = prepare(text)
@@ -198,6 +236,9 @@ def main():
     maps_make()
     for case in CASES:
         check_writes(case)
+    for case in (CASES[0], CASES[6], CASES[14]):
+        check_failures(case)
+    check_without_membarrier()
     check_slots()
     tap.done()
 
