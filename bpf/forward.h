@@ -26,7 +26,7 @@ enum way {
  * they cost more than all the rest of forwarding. */
 struct hop {
 	__u64 destination;	/* MAC in the low 48 bits, ifindex above */
-	__u64 source;		/* MAC in the low 48 bits, redirect above */
+	__u64 source;		/* MAC in the low 48 bits, redirect and veth above */
 };
 
 #define HOP_MAC_BITS 48
@@ -49,7 +49,12 @@ static __always_inline __u32 hop_ifindex(const struct hop *hop)
 
 static __always_inline bool hop_redirects(const struct hop *hop)
 {
-	return hop->source >> HOP_MAC_BITS;
+	return (__u8)(hop->source >> HOP_MAC_BITS);
+}
+
+static __always_inline bool hop_is_veth(const struct hop *hop)
+{
+	return hop->source >> (HOP_MAC_BITS + 8);
 }
 
 static __always_inline int fib_find(struct packet *p, struct bpf_fib_lookup *fib,
@@ -72,11 +77,12 @@ static __always_inline int fib_find(struct packet *p, struct bpf_fib_lookup *fib
 	return bpf_fib_lookup(p->ctx, fib, sizeof(*fib), 0);
 }
 
-static __always_inline bool link_redirects(__u32 ifindex)
+/* As the hop's source has it above the MAC. */
+static __always_inline __u16 link_flags(__u32 ifindex)
 {
 	struct xlb_link *link = bpf_map_lookup_elem(&xlb_links, &ifindex);
 
-	return link && link->redirect;
+	return link ? link->redirect | link->veth << 8 : 0;
 }
 
 /* Asks the kernel.  `source` may be NULL: any.  Fills the hop on WAY_SEND. */
@@ -108,7 +114,7 @@ static __always_inline enum way route(struct packet *p, const __u32 *source,
 		return WAY_DROP;
 	}
 	hop->destination = hop_word(fib.dmac, fib.ifindex);
-	hop->source = hop_word(fib.smac, link_redirects(fib.ifindex));
+	hop->source = hop_word(fib.smac, link_flags(fib.ifindex));
 	/* Old kernels answer "found" with a zero MAC for an unresolved neighbour;
 	 * an ifindex that the hop cannot hold is the stack's as well. */
 	if (!(hop->destination & HOP_MAC) || hop_ifindex(hop) != fib.ifindex)
@@ -212,12 +218,14 @@ static __always_inline bool hops_left(const struct packet *p, const bool v6)
 	return v6 ? p->ip6->hop_limit > 1 : p->ip4->ttl > 1;
 }
 
-/* A frame begins with the destination's MAC and goes on with the source's. */
+/* A frame begins with the destination's MAC and goes on with the source's.  What a
+ * veth sends back by XDP_TX stays in its peer's queue, unless that has an XDP program
+ * as well; a redirected frame only wants GRO there. */
 static __always_inline int transmit(struct packet *p, const struct hop *hop)
 {
 	*(__u64 *)p->ethernet = (hop->destination & HOP_MAC) | hop->source << HOP_MAC_BITS;
 	*(__u32 *)((void *)p->ethernet + sizeof(__u64)) = hop->source >> (64 - HOP_MAC_BITS);
-	if (hop_ifindex(hop) == p->ctx->ingress_ifindex)
+	if (hop_ifindex(hop) == p->ctx->ingress_ifindex && !hop_is_veth(hop))
 		return XDP_TX;
 	return bpf_redirect(hop_ifindex(hop), 0);
 }

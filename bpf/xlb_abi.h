@@ -186,7 +186,8 @@ struct xlb_target {
 
 struct xlb_link {
 	__u8 redirect;		/* 1: takes frames that XDP redirects */
-	__u8 reserved[3];
+	__u8 veth;		/* 1: and is a veth, which may lose those of XDP_TX */
+	__u8 reserved[2];
 };
 
 /* Where a packet from this backend seems to come from. */
@@ -206,7 +207,8 @@ struct xlb_nexthop {
 	__u8 destination[6];	/* MAC */
 	__u16 ifindex;		/* 0: nothing cached */
 	__u8 source[6];		/* MAC */
-	__u16 redirect;		/* 1: xlb_links lets other interfaces send here */
+	__u8 redirect;		/* 1: xlb_links lets other interfaces send here */
+	__u8 veth;		/* 1: as xlb_links says */
 	__u32 stamp;		/* low 32 bits of jiffies at the last FIB look-up */
 	__u32 generation;
 } __attribute__((aligned(8)));
@@ -220,7 +222,8 @@ struct xlb_route {
 	__u8 destination[6];	/* MAC */
 	__u16 ifindex;
 	__u8 source[6];		/* MAC */
-	__u16 redirect;		/* 1: xlb_links lets other interfaces send here */
+	__u8 redirect;		/* 1: xlb_links lets other interfaces send here */
+	__u8 veth;		/* 1: as xlb_links says */
 	__u32 stamp;		/* low 32 bits of jiffies at the FIB look-up */
 	__u32 ingress;		/* ifindex */
 	__u32 backend;		/* id */

@@ -67,7 +67,6 @@ static int stale_delete(const struct maps *maps, const struct netlink_link *link
 
 int link_refresh(const struct maps *maps)
 {
-	const struct xlb_link takes = { .redirect = 1 };
 	struct netlink_link *links;
 	unsigned i, count;
 	int err = netlink_links(&links, &count);
@@ -76,6 +75,8 @@ int link_refresh(const struct maps *maps)
 		return err;
 	err = stale_delete(maps, links, count);
 	for (i = 0; i < count && !err; i++) {
+		const struct xlb_link takes = { .redirect = 1, .veth = links[i].veth };
+
 		if (!links[i].redirect)
 			continue;
 		err = bpf_map_update_elem(maps->fd[MAP_LINKS], &links[i].ifindex, &takes,

@@ -42,7 +42,8 @@ def check_cache():
         age = lab.jiffies() - hop.pop("stamp") & 0xffffffff
         tap.equal(hop, {"destination": bytes.fromhex(backend_mac(1).replace(":", "")),
                         "source": bytes.fromhex(MACS["right"].replace(":", "")),
-                        "ifindex": lab.ifindex["right"], "redirect": 1, "generation": 1},
+                        "ifindex": lab.ifindex["right"], "redirect": 1, "veth": 0,
+                        "generation": 1},
                   name + "what is cached of a next hop")
         tap.ok(age <= lab.hz, name + "and when", age)
 
@@ -93,12 +94,22 @@ def check_client_cache():
         lab.reset()
         path = lab.balanced(version)
         lab.run(frame(**path.answered), "right")
-        rule = f"-{version} rule {{}} iif left lookup 100"
         ip(f"-{version} route add blackhole default table 100")
+        rule = f"-{version} rule {{}} iif left lookup 100"
         ip(rule.format("add"))
         cached(0)
         lab.check_drop(name + "what is cached is of one interface", frame(**path.answered), "no_route")
         ip(rule.format("del"))
+
+        other = path.answered | {"source": lab.backend(2, version)}
+        lab.replies(other["source"], 8080, path.asked["destination"][:-1] + "1", 80, 2)
+        rule = f"-{version} rule {{}} from {path.asked['destination'][:-1]}1 lookup 100"
+        ip(rule.format("add"))
+        cached(0)
+        lab.check_drop(name + "and of one backend, whose VIP it goes from", frame(**other),
+                       "no_route", link="right")
+        ip(rule.format("del"))
+        ip(f"-{version} route flush table 100")
 
 
 def check_routes():
@@ -170,6 +181,18 @@ def check_wide_ifindex():
         check_passed(f"IPv{version}, an ifindex of 17 bits", wide)
         check_passed(f"IPv{version}, and again", wide)
     ip("link del wide")
+
+
+def check_veth():
+    """Back where it came from, but a veth could lose what XDP_TX sends."""
+    for version in VERSIONS:
+        lab.reset()
+        lab.maps["xlb_links"].set(lab.ifindex["left"], {"redirect": 1, "veth": 1})
+        path = lab.balanced(version, link="left")
+        lab.check(f"IPv{version}: by a veth back to a backend", frame(**path.asked), REDIRECT,
+                  frame(**path.forwarded))
+        lab.check(f"IPv{version}: by a veth back to a client", frame(**path.answered), REDIRECT,
+                  frame(**path.restored))
 
 
 def check_hops_left():
@@ -282,6 +305,7 @@ check_client_cache()
 check_routes()
 check_no_neighbour()
 check_wide_ifindex()
+check_veth()
 check_hops_left()
 check_forwarding_off()
 check_own()
