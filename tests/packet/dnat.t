@@ -10,14 +10,15 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
 
 import tap
-from bpf import SHORTEST_FRAME
+from bpf import SHORTEST_FRAME, Program, pinned
 from frame import CLIENT_MAC, TAGS, XLB_MAC, frame, with_header_sum, with_sum
-from lab import CLIENTS, DROP, MACS, PASS, REDIRECT, VERSIONS, VIPS, Lab, backend_mac
+from lab import CLIENTS, DROP, MACS, PASS, PINS, REDIRECT, VERSIONS, VIPS, Lab, backend_mac
 
 lab = Lab()
 PROTOCOLS = ("tcp", "udp")
 ANY = {4: "0.0.0.0", 6: "::"}
-NEAR_ZERO = (1, 2, 0xfffc, 0xfffd, 0xfffe)
+# In either byte order: sums of swapped words are the swapped sums.
+NEAR_ZERO = (1, 0x0100, 0xfffc, 0xfcff, 0xfffd, 0xfdff, 0xfffe, 0xfeff)
 PORT_OF_4_WORDS = 0x020a         # a header cut to 4 words ends before the VIP 192.0.2.10
 UNTOUCHED = {"ttl": 64, "smac": CLIENT_MAC, "dmac": XLB_MAC}
 
@@ -253,6 +254,15 @@ def check_runts():
                 tap.equal(lab.drops(), {"malformed": len(whole) - headers}, "and counted if dropped")
 
 
+def check_programs():
+    """`ip link set ... xdp obj` loads the one, everything else the other."""
+    lab.reset()
+    path = lab.balanced()
+    program = Program(pinned(f"{PINS}/programs/xlb_prog"))
+    tap.equal(program.run(frame(**path.asked), lab.ifindex["left"]),
+              (REDIRECT, frame(**path.forwarded)), "the section that ip loads does the same")
+
+
 def check_version():
     for abi in (0, lab.numbers["ABI"] + 1, 0xffffffff):
         lab.reset(abi=abi)
@@ -298,6 +308,7 @@ check_wildcards()
 check_source_hash()
 check_strangers()
 check_runts()
+check_programs()
 check_version()
 check_counters()
 tap.done()

@@ -178,8 +178,8 @@ class Lab:
         self.maps["xlb_config"].set(0, {"abi": self.numbers["ABI"], "hz": self.hz, "seed": 1,
                                         "settle": 30, "idle": 900, "records": 1000} | fields)
 
-    def redirects(self, link, takes=1):
-        self.maps["xlb_links"].set(self.ifindex[link], {"redirect": takes})
+    def redirects(self, link, takes=1, veth=0):
+        self.maps["xlb_links"].set(self.ifindex[link], {"redirect": takes, "veth": veth})
 
     def protocol(self, name):
         return self.numbers[f"XLB_{name.upper()}"]

@@ -162,6 +162,18 @@ def check_no_neighbour():
         check_passed(f"IPv{version}, a neighbour without an address", path)
 
 
+def check_veth():
+    """What goes back by a veth is redirected: XDP_TX may lose it there."""
+    for version in VERSIONS:
+        lab.reset()
+        lab.redirects("left", veth=1)
+        path = lab.balanced(version, link="left")
+        lab.check(f"IPv{version}: back to a backend by a veth", frame(**path.asked), REDIRECT,
+                  frame(**path.forwarded))
+        lab.check(f"IPv{version}: back to a client by a veth", frame(**path.answered), REDIRECT,
+                  frame(**path.restored))
+
+
 def check_wide_ifindex():
     """An ifindex that the cache has no room for, whose low bits are those of another link."""
     number = 0x10000 + lab.ifindex["right"]

@@ -15,6 +15,7 @@ MACS = {backend_mac(number): number for number in BACKENDS}
 ANY = {4: "0.0.0.0", 6: "::"}
 NONE = (None, None)
 SYN, ACK = "S", "A"
+NEVER = 2 ** 63                 # jiffies: the settle time goes on
 
 
 class Case(NamedTuple):
@@ -229,58 +230,71 @@ def check_budget():
             tap.equal((send(flows[7]), send(flows[6])), (1, 3), "which those without do not have")
 
 
-def any_address(version, protocol="tcp"):
+def any_address(version, protocol):
+    """A service on any address, and a flow to it as either side shows it."""
     lab.reset(needs={f"any_address{version}": 1})
     for number in BACKENDS:
         address = lab.backend(number, version)
         lab.replies(address, 8080, ANY[version], 80, number, protocol, by_flow=1)
-    return lab.service(ANY[version], 80, protocol, current=1)
+    service = lab.service(ANY[version], 80, protocol, current=1, settle_until=NEVER)
+    asked = flow(version, protocol)
+    return service, asked, {"source": backend_address(1, version), "destination": asked["source"],
+                            "sport": 8080, "dport": asked["sport"], "protocol": protocol}
 
 
-def check_any_address():
+def check_any_address(version, protocol):
     """A reply's record tells the address that was asked for."""
-    for version in VERSIONS:
-        service = any_address(version)
-        asked = flow(version)
-        answered = {"source": backend_address(1, version), "destination": asked["source"],
-                    "sport": 8080, "dport": asked["sport"], "protocol": "tcp"}
-        stages = []
-        for flags in (SYN, ACK):
-            send(asked, flags)
-            stages.append(remembered(answered))
-        tap.equal(stages, [(None, 1), (1, None)],
-                  f"any address, IPv{version}: embryonic, then established")
-        found = lab.records(answered)[0]
-        tap.equal((found["address"].rstrip(b"\0"), found["port"], found["direction"]),
-                  (lab.tuple(asked)["destination"], 80, lab.numbers["XLB_REPLY"]),
-                  "the record holds the VIP and its port")
-        tap.equal(remembered(asked), NONE, "and the way forth has none")
+    name = f"any address, {protocol} over IPv{version}: "
+    _, asked, answered = any_address(version, protocol)
+    stages = [(send(asked, flags), remembered(answered)) for flags in (SYN, ACK)]
+    tap.equal(stages, [(1, (None, 1) if protocol == "tcp" else (1, None)), (1, (1, None))],
+              name + "embryonic after a SYN, then established")
+    found = lab.records(answered)[0]
+    vip = lab.tuple(asked)["destination"].ljust(16, b"\0")
+    tap.equal((found["address"], found["port"], found["direction"]),
+              (vip, 80, lab.numbers["XLB_REPLY"]), name + "the record holds the VIP and its port")
+    tap.equal(remembered(asked), NONE, name + "the way forth has none")
+    for way, fields, link in (("asked", asked, "left"), ("answered", answered, "right")):
+        lab.record(answered, 1, direction="reply", age=600, port=80, address=vip)
+        lab.run(frame(**fields), link)
+        age = lab.jiffies() - lab.records(answered)[0]["seen"] & 0xffffffff
+        tap.ok(age <= lab.hz, name + f"seen again when {way}", age)
 
-        other = asked | {"destination": asked["destination"][:-1] + "1"}
-        lab.check_drop(f"any address, IPv{version}: the client's port is in use towards another",
-                       frame(**other, flags=SYN), "record_conflict")
-        lab.check_drop("also without a SYN", frame(**other), "record_conflict")
-        tap.equal(lab.records(answered)[0]["address"], found["address"], "the record stays")
-        tap.equal((send(other | {"sport": 40001}), send(asked)), (1, 1),
-                  "other ports of the client are free")
 
-        lab.record(answered, 1, direction="reply", age=3.5, port=80, address=found["address"])
-        tap.equal(send(other, SYN), 1, "3 seconds silent, it may be used again")
-        taken = lab.records(answered)[1]
-        tap.equal(taken and taken["address"].rstrip(b"\0"), lab.tuple(other)["destination"],
-                  "and the record is the new flow's")
+def check_conflict(version, protocol):
+    """A backend sees the client's address and port alone, whichever VIP was asked."""
+    name = f"any address, {protocol} over IPv{version}: "
+    service, asked, answered = any_address(version, protocol)
+    other = asked | {"destination": asked["destination"][:-1] + "1"}
+    send(asked)
+    found = lab.records(answered)[0]
+    for flags in (SYN, ACK):
+        lab.check_drop(name + f"the client's port is in use ({flags})", frame(**other, flags=flags),
+                       "record_conflict")
+    tap.equal(lab.records(answered)[0]["address"], found["address"], name + "the record stays")
+    tap.equal((send(other | {"sport": 40001}), send(asked)), (1, 1), name + "other ports are free")
+    lab.mark(service, 2, 0)
+    tap.equal(send(other), 2, name + "and so is this one at another backend")
 
-        lab.reset(needs={f"any_address{version}": 1})
-        service = any_address(version)
-        send(asked)
-        lab.mark(service, 2, 1)
-        tap.equal((send(asked), remembered(asked)), (1, (1, None)),
-                  "in a marked slot the way forth has a record as well")
-        lab.backend(1, version, generation=2)
-        lab.mark(service, 1, 0)
-        send(asked)
-        tap.equal(lab.records(answered)[0]["generation"], 2,
-                  "a record of an id given out again is replaced")
+    lab.mark(service, 1, 0)
+    lab.record(answered, 1, direction="reply", age=3.5, port=80, address=found["address"])
+    send(other, ACK)
+    tap.equal(lab.records(answered)[0]["address"].rstrip(b"\0"), lab.tuple(other)["destination"],
+              name + "3 seconds silent, the port may be used again")
+
+
+def check_any_address_marked(version, protocol):
+    name = f"any address, {protocol} over IPv{version}: "
+    service, asked, answered = any_address(version, protocol)
+    send(asked)
+    lab.mark(service, 2, 1)
+    tap.equal((send(asked), remembered(asked)), (1, (1, None)),
+              name + "in a marked slot the way forth has a record as well")
+    lab.backend(1, version, generation=2)
+    lab.mark(service, 1, 0)
+    send(asked)
+    tap.equal(lab.records(answered)[0]["generation"], 2,
+              name + "a record of an id given out again is replaced")
 
 
 check_cases("tcp", TCP_CASES)
@@ -289,5 +303,9 @@ check_record()
 check_promotion()
 check_second_change()
 check_budget()
-check_any_address()
+for each in VERSIONS:
+    for kind in ("tcp", "udp"):
+        check_any_address(each, kind)
+        check_conflict(each, kind)
+        check_any_address_marked(each, kind)
 tap.done()
