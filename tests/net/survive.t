@@ -12,15 +12,6 @@ NEW=50
 
 SERVICE4=$VIP4:80/tcp SERVICE6=[$VIP6]:80/tcp
 
-# The same for both families: backend_both VERB NUMBER KEYWORDS...
-backend_both() {
-	verb=$1
-	number=$2
-	shift 2
-	xlb backend "$verb" "$(backend4 "$number"):8080" service "$SERVICE4" "$@"
-	xlb backend "$verb" "[$(backend6 "$number")]:8080" service "$SERVICE6" "$@"
-}
-
 configure() {
 	echo "service add $SERVICE4" >"$WORK/batch"
 	echo "service add $SERVICE6" >>"$WORK/batch"
@@ -52,20 +43,20 @@ open_both old tcp 80 $EACH
 unharmed "$ALL connections begin" "$report" $ALL
 is "none of them has a record" "$(records)" 0
 
-ok "a fifth backend is added" backend_both add 5
+ok "a fifth backend is added" backend_both add 5 8080
 unharmed "no connection breaks or moves" "$(flows check old)" $ALL
 say_records "one backend more"
 check_new added
 ok "the added backend has some of the new" test "$(reported "$report" "on b5")" -gt 0
 
-ok "a weight is tripled" backend_both change 1 weight 3
+ok "a weight is tripled" backend_both change 1 8080 weight 3
 unharmed "no connection breaks or moves" "$(flows check old)" $ALL
 say_records "a weight changed"
 check_new weighted
 is "the weighted backend has most of the new" \
 	"$(homes "$report" | sort -k2 -nr | sed -n '1s/ .*//p')" b1
 
-ok "a backend is drained" backend_both change 2 state drain
+ok "a backend is drained" backend_both change 2 8080 state drain
 unharmed "no connection breaks or moves" "$(flows check old)" $ALL
 say_records "a backend drained"
 check_new drained
@@ -74,7 +65,7 @@ flows close drained >/dev/null
 
 before=$(flows check old)
 lost=$(reported "$before" "on b3")
-ok "a backend is taken down" backend_both change 3 state down
+ok "a backend is taken down" backend_both change 3 8080 state down
 after=$(flows check old)
 is "of its connections, all $lost break" "$(reported "$after" "broken b3 reset")" "$lost"
 is "of the others, none" "$(printf '%s\n' "$after" | grep -c ^broken)" 1
@@ -88,8 +79,8 @@ check_new down
 is "the backend that is down has none of the new" "$(reported "$report" "on b3")" 0
 flows close down >/dev/null
 
-ok "it comes back up" backend_both change 3 state up
-ok "the drained one is deleted" backend_both del 2
+ok "it comes back up" backend_both change 3 8080 state up
+ok "the drained one is deleted" backend_both del 2 8080
 after=$(flows check old)
 is "the deleted backend's connections break" \
 	"$(broken "$after" b2)" "$(reported "$before" "on b2")"

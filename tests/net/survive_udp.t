@@ -13,14 +13,6 @@ SETTLE=5 # seconds
 
 SERVICE4=$VIP4:53/udp SERVICE6=[$VIP6]:53/udp
 
-backend_both() { # VERB NUMBER KEYWORDS...
-	verb=$1
-	number=$2
-	shift 2
-	xlb backend "$verb" "$(backend4 "$number"):5300" service "$SERVICE4" "$@"
-	xlb backend "$verb" "[$(backend6 "$number")]:5300" service "$SERVICE6" "$@"
-}
-
 configure() {
 	echo "service add $SERVICE4 settle $SETTLE" >"$WORK/batch"
 	echo "service add $SERVICE6 settle $SETTLE" >>"$WORK/batch"
@@ -54,7 +46,7 @@ open_both old udp 53 $EACH
 unharmed "$ALL flows begin" "$report" $ALL
 is "none of them has a record" "$(records)" 0
 
-ok "a fourth backend is added" backend_both add 4
+ok "a fourth backend is added" backend_both add 4 5300
 began=$(date +%s)
 got=$(new_on b4)
 if [ $(($(date +%s) - began)) -lt $SETTLE ]; then
@@ -68,10 +60,10 @@ ok "after it the added backend gets new flows" wait_for reached b4
 diag "first seen $(($(date +%s) - began)) s after the change"
 unharmed "the old flows stay" "$(flows check old)" $ALL
 
-ok "a weight is tripled" backend_both change 1 weight 3
+ok "a weight is tripled" backend_both change 1 5300 weight 3
 unharmed "no flow moves or is lost" "$(flows check old)" $ALL
 
-ok "a backend is drained" backend_both change 2 state drain
+ok "a backend is drained" backend_both change 2 5300 state drain
 unharmed "no flow moves or is lost" "$(flows check old)" $ALL
 emptied() {
 	! reached b2
@@ -81,7 +73,7 @@ is "really none" "$(new_on b2)" 0
 unharmed "the old flows stay" "$(flows check old)" $ALL
 
 before=$(flows check old)
-ok "a backend is taken down" backend_both change 3 state down
+ok "a backend is taken down" backend_both change 3 5300 state down
 after=$(flows check old)
 is "all flows are still answered" "$(reported "$after" alive)" $ALL
 is "only its own have moved" "$(reported "$after" moved)" "$(reported "$before" "on b3")"

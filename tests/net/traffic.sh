@@ -21,6 +21,16 @@ serve_echo() { # NETNS PORT [ADDRESS...]
 	wait_for grep -qx ready "$log"
 }
 
+# The same for a service's two families, $SERVICE4 and $SERVICE6.
+backend_both() { # VERB NUMBER PORT KEYWORDS...
+	verb=$1
+	number=$2
+	port=$3
+	shift 3
+	xlb backend "$verb" "$(backend4 "$number"):$port" service "$SERVICE4" "$@"
+	xlb backend "$verb" "[$(backend6 "$number")]:$port" service "$SERVICE6" "$@"
+}
+
 # --- what xlb counted ---
 
 counted() { # SERVICE BACKEND: connections
@@ -37,8 +47,8 @@ dropped() {
 	xlb -j stats | jq -r '.drops | to_entries[] | select(.value > 0) | "\(.key) \(.value)"'
 }
 
-records() { # SERVICE, or all
-	xlb -j flow count ${1:+service "$1"} | jq .records
+records() {
+	xlb -j flow count | jq .records
 }
 
 # --- requests ---
