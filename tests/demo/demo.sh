@@ -36,7 +36,7 @@ UDP_FLOWS=200
 # a port bound for one is taken for the other.
 LOAD_FIRST4=30000
 LOAD_FIRST6=31000
-LOAD=2000 # of each family, before and again after the change
+LOAD=1000 # of each family, before and again after the change
 SETTLE=2 # seconds, of the UDP service
 
 work=$(mktemp -d)
