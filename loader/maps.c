@@ -206,29 +206,35 @@ enum status maps_fail(const struct args *args, const struct maps *maps, int erro
 	}
 }
 
+/* Zeroed, because valgrind does not know what the kernel fills in batches. */
+static int grow(void **entries, size_t size, unsigned old, unsigned count)
+{
+	void *more = reallocarray(*entries, count, size);
+
+	if (!more)
+		return -ENOMEM;
+	memset((char *)more + old * size, 0, (count - old) * size);
+	*entries = more;
+	return 0;
+}
+
 /* Makes room for at least 1024 entries more. */
 static int room_make(void **keys, void **values, enum map map, unsigned count, unsigned *room)
 {
-	void *more;
+	unsigned old = *room;
+	int error;
 
-	if (*room - count >= 1024)
+	if (old - count >= 1024)
 		return 0;
-	*room = *room * 2 + 1024;
-	more = realloc(*keys, (size_t)*room * shapes[map].key);
-	if (!more)
-		return -ENOMEM;
-	*keys = more;
-	more = realloc(*values, (size_t)*room * shapes[map].value);
-	if (!more)
-		return -ENOMEM;
-	*values = more;
-	return 0;
+	*room = old * 2 + 1024;
+	error = grow(keys, shapes[map].key, old, *room);
+	return error ?: grow(values, shapes[map].value, old, *room);
 }
 
 int map_read(const struct maps *maps, enum map map, void **keys, void **values, unsigned *count)
 {
 	unsigned room = 0;
-	__u64 place[8];		/* where the kernel is; at most a key */
+	__u64 place[8] = {};	/* where the kernel is; at most a key */
 	bool begun = false;
 	__u32 got;
 	int error;
@@ -267,7 +273,7 @@ int map_read_percpu(const struct maps *maps, enum map map, __u32 key, void **val
 	if (cpus < 0)
 		return cpus;
 	*count = cpus;
-	*values = malloc((size_t)cpus * shapes[map].value);
+	*values = calloc(cpus, shapes[map].value);
 	if (!*values)
 		return -ENOMEM;
 	error = bpf_map_lookup_elem(maps->fd[map], &key, *values);
