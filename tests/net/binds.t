@@ -11,9 +11,9 @@ DEVS='client b1'
 forwarding_off() {
 	sysctl_set balancer net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
 	for dev in $DEVS; do
-		sysctl_set balancer net.ipv4.conf.$dev.forwarding=0 \
-			net.ipv6.conf.$dev.forwarding=0
-		on balancer sysctl -q -e -w net.ipv6.conf.$dev.force_forwarding=0
+		sysctl_set balancer net.ipv4.conf."$dev".forwarding=0 \
+			net.ipv6.conf."$dev".forwarding=0
+		on balancer sysctl -q -e -w net.ipv6.conf."$dev".force_forwarding=0
 	done
 }
 
@@ -31,7 +31,7 @@ topology_routed 1
 serve_http b1 8080
 forwarding_off
 for dev in $DEVS; do
-	on balancer ip link set dev $dev xdp obj "$OBJECT"
+	on balancer ip link set dev "$dev" xdp obj "$OBJECT"
 done
 
 xlb service add $VIP4:80/tcp 2>"$WORK/warned"

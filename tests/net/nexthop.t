@@ -56,7 +56,7 @@ bridged() {
 
 kept() { # DESCRIPTION
 	for address in $BACKEND4 $BACKEND6; do
-		like "$1 ($address)" "$(ip -d -n balancer neigh show $address)" managed
+		like "$1 ($address)" "$(ip -d -n balancer neigh show "$address")" managed
 	done
 }
 
@@ -68,7 +68,7 @@ neighbours() { # VERB KEYWORDS...
 	verb=$1
 	shift
 	for address in $BACKEND4 $BACKEND6; do
-		ip -n balancer neigh "$verb" $address dev eth0 "$@"
+		ip -n balancer neigh "$verb" "$address" dev eth0 "$@"
 	done
 }
 
@@ -103,8 +103,8 @@ setup() {
 # ARP, unsolicited NA) as its MAC changes.
 take_over() {
 	for address in $BACKEND4/24 $BACKEND6/64; do
-		ip -n old address del $address dev eth0
-		address new eth0 $address
+		ip -n old address del "$address" dev eth0
+		address new eth0 "$address"
 	done
 	default_route new 10.9.0.1 fd00:9::1
 	since=$(now)
@@ -131,9 +131,10 @@ since=$(now)
 neighbours del
 for address in $BACKEND4 $BACKEND6; do
 	ok "the neighbour was deleted, and frames passed up have it resolved ($address)" \
-		wait_for reachable $address
+		wait_for reachable "$address"
 done
 followed "the neighbour was deleted" new "$since"
+# shellcheck disable=SC2016 # awk has variables of its own
 wait_for awk -v since="$since" '{ last = $1 } END { exit !(last > since + 2) }' "$WORK/IPv6"
 bridged "the neighbour was deleted" "$since"
 xlb flow gc

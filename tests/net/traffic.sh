@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # lib.sh gives some, tests use others
 # What tests of traffic share, on top of lib.sh: xlb on the balancer, many requests at
 # once, flows that are held, frames judged by tcpdump.
 
