@@ -23,14 +23,14 @@ static __always_inline bool address_equal(const __u32 *a, const __u32 *b, const 
  * flows apart.
  */
 static __always_inline bool reply_record(const struct packet *p, const struct xlb_config *config,
-					 const struct xlb_target *target, __u16 backend,
+					 const struct xlb_target *target, struct choice *choice,
 					 const bool v6, __u32 now)
 {
 	const __u32 *vip = v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr;
 	const __u32 *client = v6 ? p->ip6->saddr.s6_addr32 : &p->ip4->saddr;
 	struct xlb_flow flow = {
 		.seen = now,
-		.backend = backend,
+		.backend = choice->backend,
 		.generation = target->generation,
 		.direction = XLB_REPLY,
 		.port = p->destination_port,
@@ -53,6 +53,7 @@ static __always_inline bool reply_record(const struct packet *p, const struct xl
 			return false;
 	}
 	record_put(&tuple, &flow, v6, p->opening);
+	choice->recorded = true;
 	return true;
 }
 
@@ -85,7 +86,7 @@ static __always_inline int balance(struct packet *p, const struct xlb_config *co
 	if (unlikely(way == WAY_SEND && !hops_left(p, v6)))
 		return drop(ttl);
 	if (unlikely(any_address) &&
-	    !reply_record(p, config, target, choice.backend, v6, now))
+	    !reply_record(p, config, target, &choice, v6, now))
 		return drop(record_conflict);
 
 	to.address = (const __u32 *)target->address;

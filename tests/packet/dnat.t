@@ -179,7 +179,10 @@ def check_wildcards():
 
         lab.config()
         for asked in (exact.asked | {"dport": 443}, asked):
-            lab.check(f"IPv{version}: no look-up that no service is said to need", frame(**asked), PASS)
+            lab.check(f"IPv{version}: a look-up that no service needs is not made",
+                      frame(**asked), PASS)
+        answered = exact.answered | {"source": address, "sport": 443}
+        lab.check(f"IPv{version}: nor is that of its reply", frame(**answered), PASS, link="right")
 
 
 def check_source_hash():
@@ -296,6 +299,15 @@ def check_counters():
         counted = lab.stats(1)
         tap.equal((counted["connections"], counted["in_packets"]), (2, 3),
                   f"IPv{version}: UDP connections are the flows recorded")
+
+        lab.reset(needs={f"any_address{version}": 1})
+        path = lab.balanced(version, "udp")
+        lab.service(ANY[version], 81, "udp", current=1)
+        for port in (1000, 1000, 1001):
+            lab.run(frame(**path.asked | {"sport": port, "dport": 81}))
+        counted = lab.stats(1)
+        tap.equal((counted["connections"], counted["in_packets"]), (2, 3),
+                  f"IPv{version}: any address: UDP connections are the flows recorded")
 
 
 check_every_kind()
