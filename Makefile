@@ -21,7 +21,7 @@ XLB_CFLAGS = -std=gnu11 $(WARNINGS) -Ibpf \
 BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libelf-dev libjansson-dev \
 	libmnl-dev make pkg-config
 RUN_PACKAGES = bpftool iproute2 jq
-TEST_PACKAGES = curl ethtool libcmocka-dev mandoc perl procps \
+TEST_PACKAGES = curl ethtool libcmocka-dev mandoc mount perl procps \
 	python3 python3-scapy shellcheck strace tcpdump util-linux
 
 BPF_HEADERS = $(wildcard bpf/*.h)
