@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
-"""How evenly flows fall on the slots, by Pearson's chi-square, when they are anything but random."""
+"""How evenly flows fall on slots, by Pearson's chi-square, when they are anything but random."""
 
 import math
 import random

@@ -197,7 +197,8 @@ class Lab:
                        self.endpoint(address, port, protocol), self.next_slot, size)
         self.next_slot += (size + 15) // 16 * 16
         self.owners(made, [(current, previous)] * size)
-        made.services.set(made.key, {"table": {"first": made.first, "size": size}, "mode": self.numbers["XLB_DNAT"],
+        made.services.set(made.key, {"table": {"first": made.first, "size": size},
+                                     "mode": self.numbers["XLB_DNAT"],
                                      "hash": self.numbers[f"XLB_HASH_{hash.upper()}"],
                                      "settle": 30, "settle_until": settle_until})
         return made
@@ -285,7 +286,8 @@ class Lab:
 
     def quiet(self):
         """Has nothing been counted, recorded or cached since the reset?"""
-        return not any(any(map(any, self.maps[name].dump().values())) for name in WRITTEN_BY_PACKETS)
+        return not any(any(value) for name in WRITTEN_BY_PACKETS
+                       for value in self.maps[name].dump().values())
 
     def check(self, description, data, verdict, expected=None, link="left"):
         """One line of a test: this frame, that verdict, that frame afterwards."""
@@ -300,7 +302,7 @@ class Lab:
         self.maps["xlb_drops"].clear()
         self.maps["xlb_stats"].clear()
         self.check(description, data, DROP, link=link)
-        counted = [backend for backend, (_, value) in enumerate(self.maps["xlb_stats"].dump().items())
+        counted = [backend for backend, value in enumerate(self.maps["xlb_stats"].dump().values())
                    if any(value)]
         tap.equal((self.drops(), counted), ({reason: 1}, []),
                   f"{description}: counted as {reason}")

@@ -53,7 +53,8 @@ def check_cache():
         lab.check(name + "within the second the cache counts", frame(**path.asked), REDIRECT,
                   frame(**path.forwarded))
         cached(1.1)
-        lab.check(name + "later the neighbour's new address", frame(**path.asked), REDIRECT, changed)
+        lab.check(name + "later the neighbour's new address", frame(**path.asked), REDIRECT,
+                  changed)
 
         lab.neighbour(path.forwarded["destination"], backend_mac(1), "right")
         lab.backend(1, version, generation=2)
@@ -98,7 +99,8 @@ def check_client_cache():
         rule = f"-{version} rule {{}} iif left lookup 100"
         ip(rule.format("add"))
         cached(0)
-        lab.check_drop(name + "what is cached is of one interface", frame(**path.answered), "no_route")
+        lab.check_drop(name + "what is cached is of one interface", frame(**path.answered),
+                       "no_route")
         ip(rule.format("del"))
 
         other = path.answered | {"source": lab.backend(2, version)}
@@ -127,8 +129,8 @@ def check_routes():
                       REDIRECT, frame(**path.forwarded))
             client = path.asked["source"]
             ip(f"-{version} route add {kind} {client}/{PREFIX[version]}")
-            lab.check_drop(f"IPv{version}: {kind} to the client", frame(**path.answered), "no_route",
-                           link="right")
+            lab.check_drop(f"IPv{version}: {kind} to the client", frame(**path.answered),
+                           "no_route", link="right")
             ip(f"-{version} route del {kind} {client}/{PREFIX[version]}")
 
         lab.reset()
@@ -162,18 +164,6 @@ def check_no_neighbour():
         check_passed(f"IPv{version}, a neighbour without an address", path)
 
 
-def check_veth():
-    """What goes back by a veth is redirected: XDP_TX may lose it there."""
-    for version in VERSIONS:
-        lab.reset()
-        lab.redirects("left", veth=1)
-        path = lab.balanced(version, link="left")
-        lab.check(f"IPv{version}: back to a backend by a veth", frame(**path.asked), REDIRECT,
-                  frame(**path.forwarded))
-        lab.check(f"IPv{version}: back to a client by a veth", frame(**path.answered), REDIRECT,
-                  frame(**path.restored))
-
-
 def check_wide_ifindex():
     """An ifindex that the cache has no room for, whose low bits are those of another link."""
     number = 0x10000 + lab.ifindex["right"]
@@ -199,7 +189,7 @@ def check_veth():
     """Back where it came from, but a veth could lose what XDP_TX sends."""
     for version in VERSIONS:
         lab.reset()
-        lab.maps["xlb_links"].set(lab.ifindex["left"], {"redirect": 1, "veth": 1})
+        lab.redirects("left", veth=1)
         path = lab.balanced(version, link="left")
         lab.check(f"IPv{version}: by a veth back to a backend", frame(**path.asked), REDIRECT,
                   frame(**path.forwarded))
@@ -212,7 +202,8 @@ def check_hops_left():
         lab.reset()
         path = lab.balanced(version)
         for ttl in (0, 1):
-            lab.check_drop(f"IPv{version}: a TTL of {ttl}", frame(**path.asked | {"ttl": ttl}), "ttl")
+            lab.check_drop(f"IPv{version}: a TTL of {ttl}", frame(**path.asked | {"ttl": ttl}),
+                           "ttl")
             lab.check_drop(f"IPv{version}: a reply's TTL of {ttl}",
                            frame(**path.answered | {"ttl": ttl}), "ttl", link="right")
         for ttl in (2, 255):
@@ -249,8 +240,8 @@ def check_own():
         path = lab.balanced(version)
         for link in ("left", "right"):
             own = path.answered | {"destination": backend_address(OWN, version, link)}
-            lab.check(f"IPv{version}: an answer to this machine itself, at {link}", frame(**own), PASS,
-                      link="right")
+            lab.check(f"IPv{version}: an answer to this machine itself, at {link}", frame(**own),
+                      PASS, link="right")
         tap.equal(lab.stats(1)["out_packets"], 0, "is no reply of the service's")
 
         lab.reset()
@@ -268,8 +259,8 @@ def check_own():
         lab.target(1, path.forwarded["destination"])
         lab.check(f"IPv{version}: a backend elsewhere", frame(**path.asked), REDIRECT,
                   frame(**path.forwarded))
-        lab.check(f"IPv{version}: what comes in by lo stays, whatever is cached", frame(**path.asked),
-                  PASS, frame(**path.forwarded | UNTOUCHED), link="lo")
+        lab.check(f"IPv{version}: what comes in by lo stays, whatever is cached",
+                  frame(**path.asked), PASS, frame(**path.forwarded | UNTOUCHED), link="lo")
         here = backend_address(OWN, version)
         lab.target(1, here)
         lab.maps["xlb_nexthops"].clear()
