@@ -19,14 +19,13 @@ static const struct choice hashes[] = {
 	{},
 };
 
-enum { MODE, HASH, TABLE, SETTLE };
+enum { MODE, HASH, TABLE, SETTLE, KEYWORDS };
 
-static const struct keyword service_keywords[] = {
+static const struct keyword service_keywords[KEYWORDS + 1] = {
 	[MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = modes },
 	[HASH] = { .name = "hash", .type = KEYWORD_CHOICE, .choices = hashes },
 	[TABLE] = TABLE_KEYWORD,
 	[SETTLE] = SETTLE_KEYWORD,
-	{},
 };
 
 /* The service that a command is about. */
@@ -43,7 +42,7 @@ static enum status subject_take(struct args *args, struct endpoint *endpoint)
 static enum status cmd_add(struct context *context, struct args *args)
 {
 	struct xlb_service value = { .mode = XLB_DNAT, .hash = XLB_HASH_FLOW };
-	struct keyword given[sizeof(service_keywords) / sizeof(service_keywords[0])];
+	struct keyword given[KEYWORDS + 1];
 	struct endpoint endpoint;
 	struct state *state;
 	enum map full;
@@ -84,7 +83,7 @@ static enum status change_check(const struct args *args, const struct service *s
 
 static enum status cmd_change(struct context *context, struct args *args)
 {
-	struct keyword given[sizeof(service_keywords) / sizeof(service_keywords[0])];
+	struct keyword given[KEYWORDS + 1];
 	struct endpoint endpoint;
 	struct service *service;
 	struct state *state;

@@ -69,8 +69,8 @@ struct state {
 };
 
 /*
- * Reads the maps; to write, under the lock.  On error *state has only maps, for
- * maps_fail().  -EUCLEAN: the maps contradict themselves.
+ * Reads the maps; to write, under the lock.  On error *state is NULL or has only
+ * maps, for maps_fail(); free it, too.  -EUCLEAN: the maps contradict themselves.
  */
 int state_open(struct state **state, const char *pin, bool write);
 void state_free(struct state *state);

@@ -3,7 +3,7 @@
 
 import world
 
-TCP_DEFAULTS = ("mode", "hash", "settle")
+SERVICE_FIELDS = ("mode", "hash", "settle")
 
 
 def family_end(key):
@@ -37,7 +37,7 @@ class Logical:
     def meaning(self):
         return {
             "services": sorted((family_end(key), value["table"]["size"],
-                                [value[name] for name in TCP_DEFAULTS],
+                                [value[name] for name in SERVICE_FIELDS],
                                 [self.name(current) for current, _ in table])
                                for key, value, table in self.services),
             "backends": sorted((bytes(key["service_address"]), key["service_port"],
