@@ -137,6 +137,8 @@ class Lab:
     """The loaded object, its maps by name, its network, and checks of what it does."""
 
     def __init__(self):
+        if os.geteuid():
+            tap.skip_all("only root can make namespaces and load programs")
         enter_namespaces()
         os.sched_setaffinity(0, {0})  # budgets and routes are a CPU's own
         for line in NETWORK.strip().splitlines():
