@@ -366,6 +366,10 @@ configure() {
 
 scene_all() {
 	heading "Real requests, from a client that knows only $VIP4 and $VIP6"
+	for url in "http://$VIP4/" "http://[$VIP6]/"; do
+		on client curl -sg "$url"
+		echo
+	done
 	traffic all
 	shares all
 	claim "every request was answered" [ "$(flows all all 'now == "-"')" = 0 ]
