@@ -3,8 +3,8 @@
  * Writing what was edited, in stages with a grace period between them where a
  * packet could otherwise see too much:
  *
- *	1. the configuration, if it is fresh or was edited
- *	2. services that are deleted go
+ *	1. services that are deleted go
+ *	2. the configuration, if it is fresh or was edited
  *	3. services whose slots change are marked `updating`; backends come in
  *	4. slots change owners
  *	5. backends go out, then the records that nobody needs
@@ -97,6 +97,18 @@ static int service_begin(const struct state *state, struct service *service, __u
 	return service->written ? write_service(state, service, value) : 0;
 }
 
+/* No two services may ever be seen to have the same backend. */
+static int commit_moved(const struct state *state)
+{
+	int error = 0;
+
+	for (const struct backend *backend = state->deleted_backends; !error && backend;
+	     backend = backend->next)
+		if (state_backend(state, &backend->end))
+			error = erase_backend(state, backend);
+	return error;
+}
+
 static int commit_in(struct state *state)
 {
 	bool wait = false;
@@ -111,6 +123,7 @@ static int commit_in(struct state *state)
 		error = service_begin(state, service, now);
 		wait |= service->written;
 	}
+	error = error ?: commit_moved(state);
 	for (unsigned i = 0; !error && i < state->count; i++)
 		for (struct backend *backend = state->list[i]->backends; !error && backend;
 		     backend = backend->next)
@@ -214,8 +227,8 @@ int state_commit(struct state *state)
 	/* Packets may still be using what a dead writer took back last. */
 	if (!error && state->repair)
 		error = clock_grace();
-	error = error ?: commit_config(state);
 	error = error ?: commit_deletions(state);
+	error = error ?: commit_config(state);
 	error = error ?: commit_in(state);
 	error = error ?: commit_slots(state);
 	error = error ?: commit_out(state);

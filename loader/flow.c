@@ -194,9 +194,15 @@ static enum status cmd_gc(struct context *context, struct args *args)
 	return drop_run(context, args, false);
 }
 
+/* On its own: a slot that is newly marked in the same stage must keep the records
+ * that packets have made since. */
 static enum status cmd_flush(struct context *context, struct args *args)
 {
-	return drop_run(context, args, true);
+	enum status status = session_commit(context, args);
+
+	if (!status)
+		status = drop_run(context, args, true);
+	return status ? status : session_commit(context, args);
 }
 
 static const struct command commands[] = {

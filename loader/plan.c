@@ -96,13 +96,18 @@ static int service_plan(const struct state *state, struct service *service)
 	return error;
 }
 
-/* Flows have records in marked slots, or in any if a writer died before it dropped them. */
+/* Flows have records in marked slots, and in any slot of a service that is new or
+ * whose writer died before it dropped them. */
 static bool may_be_recorded(const struct state *state, const struct service *service)
 {
+	static const struct xlb_needs none;
 	const struct xlb_slot *slots = state_slots(state, service);
 
 	if (service->value.updating)
 		return true;
+	/* Those of a service on any address or port, of which this one takes a part. */
+	if (!service->written)
+		return memcmp(&state->config.needs, &none, sizeof(none));
 	for (__u32 i = 0; service->placed && i < service->value.table.size; i++)
 		if (slots[i].previous)
 			return true;

@@ -127,6 +127,9 @@ static int ids_find(struct state *state)
 		return -ENOMEM;
 	}
 	ids_in_slots(state, taken);
+	for (const struct backend *backend = state->deleted_backends; backend;
+	     backend = backend->next)
+		taken[backend->value.id] = true;
 	for (__u32 id = 1; id < end; id++)
 		if (!taken[id] && !state->by_id[id] && !state->targets[id].live)
 			state->free_ids[state->free_count++] = id;

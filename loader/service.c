@@ -65,20 +65,43 @@ static enum status cmd_add(struct context *context, struct args *args)
 	return error ? full_fail(args, state, full, error) : STATUS_DONE;
 }
 
-/* Every flow would move at once. */
-static enum status change_check(const struct args *args, const struct service *service,
-				const struct keyword *given)
+/* What of a change would move every flow at once, or NULL. */
+static const char *change_moves(const struct service *service, const struct keyword *given)
 {
-	const char *what = NULL;
-
-	if (given[HASH].given && given[HASH].number != service->value.hash)
-		what = "hash";
 	if (given[TABLE].given && given[TABLE].number != service->value.table.size)
-		what = "table";
-	if (!what || !service->count)
-		return STATUS_DONE;
-	return args_fail(args, STATUS_REFUSED, "%s: cannot change while the service has backends: "
-			 "delete them first", what);
+		return "table";
+	if (given[HASH].given && given[HASH].number != service->value.hash)
+		return "hash";
+	return NULL;
+}
+
+/*
+ * The service to change, or NULL after saying why not.  What moves every flow is
+ * refused while the service has backends, in the maps as well as in memory.
+ */
+static struct service *change_begin(struct context *context, const struct args *args,
+				    const struct endpoint *endpoint, const struct keyword *given)
+{
+	struct state *state = session_edit(context, args);
+	struct service *service = state ? state_service(state, endpoint) : NULL;
+	const char *moves;
+
+	if (!service) {
+		if (state)
+			args_fail(args, STATUS_REFUSED, "no such service");
+		return NULL;
+	}
+	moves = change_moves(service, given);
+	if (moves && service->count) {
+		args_fail(args, STATUS_REFUSED, "%s: cannot change while the service has backends: "
+			  "delete them first", moves);
+		return NULL;
+	}
+	if (!moves || !state->deleted_backends)
+		return service;
+	if (session_commit(context, args))
+		return NULL;
+	return change_begin(context, args, endpoint, given);
 }
 
 static enum status cmd_change(struct context *context, struct args *args)
@@ -98,12 +121,10 @@ static enum status cmd_change(struct context *context, struct args *args)
 				 "table SIZE, settle SECONDS");
 	if (args_keywords(args, given) || table_check(args, &given[TABLE]))
 		return STATUS_USAGE;
-	state = session_edit(context, args);
-	service = state ? state_service(state, &endpoint) : NULL;
+	service = change_begin(context, args, &endpoint, given);
 	if (!service)
-		return state ? args_fail(args, STATUS_REFUSED, "no such service") : STATUS_REFUSED;
-	if (change_check(args, service, given))
 		return STATUS_REFUSED;
+	state = context->state;
 	if (given[TABLE].given && given[TABLE].number != service->value.table.size)
 		error = state_service_resize(state, service, given[TABLE].number, &full);
 	if (error)

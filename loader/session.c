@@ -69,17 +69,19 @@ enum status session_commit(struct context *context, const struct args *args)
 		return STATUS_DONE;
 	context->state = NULL;
 	error = state_commit(state);
-	if (!error) {
-		neighbours_keep(state);
-		error = link_refresh(&state->maps);
-		link_warn(&state->maps);
+	if (error) {
+		state_free(state);
+		return args_fail(args, STATUS_REFUSED, "writing the maps: %s: stopped half-way, "
+				 "run it again", strerror(-error));
 	}
+	neighbours_keep(state);
+	error = link_refresh(&state->maps);
+	link_warn(&state->maps);
 	state_free(state);
-	if (!error)
-		return STATUS_DONE;
-	return args_fail(args, STATUS_REFUSED,
-			 "writing the maps: %s: the next call writes what is missing",
-			 strerror(-error));
+	if (error)
+		return args_fail(args, STATUS_REFUSED, "done, but not which links take frames: %s",
+				 strerror(-error));
+	return STATUS_DONE;
 }
 
 void session_drop(struct context *context)
