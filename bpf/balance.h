@@ -39,7 +39,7 @@ static __always_inline bool reply_record(const struct packet *p, const struct xl
 	union tuple tuple;
 	bool embryonic, same;
 
-	tuple_set(&tuple, target->address, client, target->port ?: flow.port,
+	tuple_set(&tuple, target->address, client, target->port,
 		  p->source_port, p->protocol, v6);
 	__builtin_memcpy(flow.address, vip, v6 ? 16 : 4);
 	old = record_find(&tuple, v6, &embryonic);
@@ -52,7 +52,8 @@ static __always_inline bool reply_record(const struct packet *p, const struct xl
 		if (!same && record_fresh(old, true, now, config->hz))
 			return false;
 	}
-	record_put(&tuple, &flow, v6, p->opening);
+	/* Whatever begins a record may be one of a flood; the next packet confirms it. */
+	record_put(&tuple, &flow, v6, p->opening || !old);
 	choice->recorded = true;
 	return true;
 }

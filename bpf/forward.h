@@ -124,8 +124,8 @@ static __always_inline enum way route(struct packet *p, const __u32 *source,
 
 /*
  * The way to a backend, from the cache while that is at most a second old and
- * of this backend.  Readers may see the words of two refreshes: either hop was
- * right within the second.
+ * of this backend.  Where two CPUs refresh while the route changes, words of both
+ * answers may stand together until the next refresh.
  */
 static __always_inline enum way route_backend(struct packet *p, const struct xlb_target *target,
 					      __u32 backend, struct hop *hop, __u32 hz,

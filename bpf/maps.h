@@ -114,8 +114,8 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } xlb_flows6 SEC(".maps");
 
-/* Records made by a SYN live here until the flow's next packet: a flood of
- * SYNs can wash out this map, but not the established flows of the others. */
+/* Records of flows that may be nothing but a flood live here until their next
+ * packet: a flood can wash out this map, but not the established flows. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, XLB_EMBRYOS_MAX);

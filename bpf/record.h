@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Records of single flows: embryonic ones, made by a SYN, and those of flows
- * that have gone on since.  The two kinds are apart so that a flood of SYNs
- * cannot wash out what is established.
+ * Records of single flows: embryonic ones, made by a SYN or by the first packet
+ * to a service on any address, and those of flows that have gone on since.  The
+ * two kinds are apart so that a flood cannot wash out what is established.
  */
 #ifndef XLB_RECORD_H
 #define XLB_RECORD_H
@@ -89,12 +89,19 @@ static __always_inline void record_put(const union tuple *tuple, const struct xl
 	}
 }
 
+/* The line is left alone when there is nothing new: replies and requests of a flow
+ * may be on different CPUs. */
+static __always_inline void record_seen(struct xlb_flow *flow, __u32 now)
+{
+	if (flow->seen != now)
+		flow->seen = now;
+}
+
 /* The flow has been seen again; a packet that opens nothing confirms it. */
 static __always_inline void record_touch(const union tuple *tuple, struct xlb_flow *flow,
 					 const bool v6, bool embryonic, bool opening, __u32 now)
 {
-	if (flow->seen != now)
-		flow->seen = now;
+	record_seen(flow, now);
 	if (embryonic && !opening) {
 		struct xlb_flow confirmed = *flow;
 

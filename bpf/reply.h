@@ -33,7 +33,7 @@ static __always_inline bool reply_recorded(const struct packet *p, struct transl
 	flow = record_find(&tuple, v6, &embryonic);
 	if (!flow || flow->direction != XLB_REPLY)
 		return false;
-	flow->seen = bpf_jiffies64();
+	record_seen(flow, bpf_jiffies64());
 	to->address = (const __u32 *)flow->address;
 	to->port = flow->port;
 	return true;
