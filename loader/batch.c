@@ -35,7 +35,7 @@ static enum status line_run(struct context *context, char *line, const char *fil
 	return args.count ? command_run(context, &args) : STATUS_DONE;
 }
 
-/* The first failure's status; what stands before it is still written. */
+/* The first failure's status. */
 static enum status lines_run(struct context *context, FILE *stream, const char *file)
 {
 	enum status failed = STATUS_DONE, status;
@@ -54,6 +54,7 @@ static enum status lines_run(struct context *context, FILE *stream, const char *
 	return failed;
 }
 
+/* Like a single command, a batch that fails changes nothing, unless it is forced. */
 enum status batch_run(struct context *context, const char *file)
 {
 	bool input = !strcmp(file, "-");
@@ -66,6 +67,10 @@ enum status batch_run(struct context *context, const char *file)
 	status = lines_run(context, stream, file);
 	if (!input)
 		fclose(stream);
+	if (status && !context->force) {
+		session_drop(context);
+		return status;
+	}
 	written = session_commit(context, NULL);
 	return status ?: written;
 }

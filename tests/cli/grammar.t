@@ -184,11 +184,14 @@ def check_namespace():
 def check_batch():
     seen = fresh()
     text = f"service add {WEB} table 251\nbackend add 10.0.0.1\nbackend add 10.0.0.2\n"
-    done = xlb("-batch", "-", text=text + "backend add 10.0.0.1\nbackend add 10.0.0.3\n")
+    wrong = "backend add 10.0.0.1\nbackend add 10.0.0.3\n"
+    done = xlb("-batch", "-", text=text + wrong)
     tap.equal((done.returncode, done.stderr),
               (2, f"xlb: -:4: backend add 10.0.0.1: service {WEB}: exists already\n"),
               "an error names its line")
-    tap.equal(len(seen.backends()), 2, "what stands before it is done, the rest is not")
+    tap.equal(len(seen.services()), 0, "and nothing is changed")
+    xlb("-batch", "-", text=text + "service show\n" + wrong)
+    tap.equal(len(seen.backends()), 2, "but for what stands before a show")
     tap.equal({slot[1] for slot in seen.table(seen.services()[0][1])}, {0},
               "the table is built once: no slot is marked")
     done = xlb("-force", "-batch", "-", text="backend add 10.0.0.1 weight x\nbackend add 10.0.0.1"
@@ -204,7 +207,7 @@ def check_batch():
     with tempfile.NamedTemporaryFile("w") as file:
         file.write("\tbackend  del 10.0.0.1 # leaves\n#\n\n  # nothing\nbackend del 10.0.0.9")
         file.flush()
-        done = xlb("-batch", file.name)
+        done = xlb("-force", "-batch", file.name)
     tap.equal((done.returncode, done.stderr, len(seen.backends())),
               (2, f"xlb: {file.name}:5: backend del 10.0.0.9: service {WEB}: no such backend\n",
                2), "blanks, comments, no newline at the end, FILE:LINE")
