@@ -49,7 +49,8 @@ static __always_inline __u64 hash_word(__u64 word, __u64 seed, __u64 constant)
 	return product ^ product >> 32;
 }
 
-/* 32 well-mixed bits of the flow, or of the client's address alone. */
+/* 32 well-mixed bits of the flow, or of the client's address alone.  A format: all
+ * nodes that serve a VIP must agree on it, of whatever version they are. */
 static __always_inline __u32 flow_hash(const union tuple *tuple, __u64 seed, enum xlb_hash kind,
 				       const bool v6)
 {

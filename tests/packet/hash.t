@@ -25,6 +25,11 @@ SLOT = next(member["bits_offset"] // 8 for member in lab.header.struct("xlb_look
 BASE = {4: int.from_bytes(socket.inet_aton("10.0.0.0")),
         6: int.from_bytes(socket.inet_pton(socket.AF_INET6, "2001:db8::"))}
 
+MASK = (1 << 64) - 1
+# 64 bits of the fractional part of the square roots of 2, 3, 5, 7, 11 and 13, made odd.
+CONSTANTS = (0x6a09e667f3bcc909, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b,
+             0xa54ff53a5f1d36f1, 0x510e527fade682d1, 0x9b05688c2b3e6c1f)
+
 # Name -> flow number -> (what is added to the first client's address, its port).
 PATTERNS = {
     "one client, ports one after another": lambda n: (1, 1024 + n),
@@ -82,6 +87,50 @@ def check_even(name, version, pattern, size=SMALL, flows=FLOWS, **service):
     tap.ok(found < SIGMAS, f"IPv{version}, {size} slots: {name}", f"{found:.1f} deviations")
 
 
+def hash_of(source, destination, sport, dport, protocol, seed, kind):
+    """The flow hash once more, from its description: nodes of any version must agree on it."""
+    ends = sport | dport << 16 | protocol << 32
+    little = [int.from_bytes(address, "little") for address in (source, destination)]
+    if kind == "source":
+        words = [little[0]] if len(source) == 4 else [little[0] & MASK, little[0] >> 64]
+    elif len(source) == 4:
+        words = [little[0] | little[1] << 32, ends]
+    else:
+        words = [half for each in little for half in (each & MASK, each >> 64)] + [ends]
+    constants = CONSTANTS[:len(words)]
+    if len(words) == 2 and kind == "flow":
+        constants = CONSTANTS[0], CONSTANTS[4]
+    total = 0
+    for word, constant in zip(words, constants):
+        product = (word ^ seed) * constant & MASK
+        total += product ^ product >> 32
+    return (total * CONSTANTS[5] & MASK) >> 32
+
+
+def check_format():
+    generator = random.Random(11)
+    for version in VERSIONS:
+        start, width, port_at = PLACES[version]
+        for kind in ("flow", "source"):
+            wrong = []
+            for seed in SEEDS:
+                lab.reset(seed=seed)
+                lab.service(VIPS[version], 80, current=1, size=LARGE, hash=kind)
+                for _ in range(50):
+                    source, sport = generator.randbytes(width), generator.randrange(65536)
+                    data = bytearray(frame(CLIENTS[version], VIPS[version], 1, 80).ljust(128, b"\0"))
+                    data[start:start + width] = source
+                    struct.pack_into(">H", data, port_at, sport)
+                    out = lab.dry.run(bytes(data), lab.ifindex["left"])[1]
+                    found = struct.unpack_from("=I", out, SLOT)[0]
+                    family = socket.AF_INET if version == 4 else socket.AF_INET6
+                    wanted = hash_of(source, socket.inet_pton(family, VIPS[version]), sport, 80, 6,
+                                     seed, kind) * LARGE >> 32
+                    if found != wanted:
+                        wrong.append((seed, source.hex(), sport, found, wanted))
+            tap.equal(wrong, [], f"IPv{version}, hash {kind}: the slot is that of the description")
+
+
 def check_patterns():
     for version in VERSIONS:
         for name, pattern in (PATTERNS | (PREFIXES if version == 6 else {})).items():
@@ -127,6 +176,7 @@ def check_keyed():
                    f"{same} of 500 on the same slot")
 
 
+check_format()
 check_patterns()
 check_large()
 check_affinity()
