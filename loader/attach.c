@@ -14,6 +14,7 @@
 #include "link.h"
 #include "object.h"
 #include "program.h"
+#include "sizing.h"
 #include "sysctl.h"
 
 #define BPFFS "/sys/fs/bpf"
@@ -34,41 +35,7 @@ static const struct choice modes[] = {
 	{},
 };
 
-enum {
-	KEYWORD_MODE,
-	KEYWORD_OBJECT,
-	KEYWORD_SERVICES,
-	KEYWORD_BACKENDS,
-	KEYWORD_SLOTS,
-	KEYWORD_FLOWS,
-};
-
-/* More than this many slots or flows no machine has memory for. */
-#define ENTRIES_MAX (1 << 30)
-
-/* One map of each that a keyword sizes, and how. */
-struct sizing {
-	const char *map;
-	int keyword;
-	unsigned per_entry;	/* what the keyword counts, in an entry */
-	unsigned more;		/* entries besides */
-};
-
-static const struct sizing sizings[] = {
-	{ "xlb_services4", KEYWORD_SERVICES, 1, 0 },
-	{ "xlb_services6", KEYWORD_SERVICES, 1, 0 },
-	{ "xlb_backends", KEYWORD_BACKENDS, 1, 0 },
-	{ "xlb_replies4", KEYWORD_BACKENDS, 1, 0 },
-	{ "xlb_replies6", KEYWORD_BACKENDS, 1, 0 },
-	{ "xlb_targets", KEYWORD_BACKENDS, 1, 1 },
-	{ "xlb_nexthops", KEYWORD_BACKENDS, 1, 1 },
-	{ "xlb_stats", KEYWORD_BACKENDS, 1, 1 },
-	{ "xlb_slots", KEYWORD_SLOTS, XLB_SLOTS_PER_VALUE, 0 },
-	{ "xlb_flows4", KEYWORD_FLOWS, 1, 0 },
-	{ "xlb_flows6", KEYWORD_FLOWS, 1, 0 },
-};
-
-#define SIZING_COUNT (sizeof(sizings) / sizeof(sizings[0]))
+enum { KEYWORD_MODE, KEYWORD_OBJECT, KEYWORD_SIZES };
 
 static const char *explain(int err)
 {
@@ -185,28 +152,11 @@ static enum status program_attach(const struct args *args, const struct attach *
 	return STATUS_DONE;
 }
 
-/* Only what was asked for; sizes has room for all and an end. */
-static void sizes_fill(const struct keyword *keywords, struct object_size *sizes)
-{
-	for (unsigned i = 0; i < SIZING_COUNT; i++) {
-		const struct sizing *sizing = &sizings[i];
-		const struct keyword *keyword = &keywords[sizing->keyword];
-
-		if (keyword->given)
-			*sizes++ = (struct object_size){
-				.map = sizing->map,
-				.entries = (keyword->number + sizing->per_entry - 1) /
-					   sizing->per_entry + sizing->more,
-			};
-	}
-	sizes->map = NULL;
-}
-
 static enum status object_attach(const struct args *args, const struct attach *attach,
 				 const struct keyword *keywords)
 {
 	enum netlink_xdp_mode mode = keywords[KEYWORD_MODE].number;
-	struct object_size sizes[SIZING_COUNT + 1];
+	struct object_size sizes[SIZING_MAPS + 1];
 	struct bpf_object *object;
 	struct bpf_program *program;
 	enum status status;
@@ -215,7 +165,7 @@ static enum status object_attach(const struct args *args, const struct attach *a
 
 	if (err)
 		return args_fail(args, STATUS_REFUSED, "obj %s: %s", path, strerror(-err));
-	sizes_fill(keywords, sizes);
+	sizing_fill(&keywords[KEYWORD_SIZES], sizes);
 	err = object_load(path, PROGRAM, attach->maps.folder, sizes, &object);
 	if (err == -EEXIST)
 		return args_fail(args, STATUS_REFUSED, "maps of other sizes are there already, "
@@ -273,18 +223,9 @@ static enum status links_update(const struct args *args, const char *folder)
 
 static enum status cmd_load(struct context *context, struct args *args)
 {
-	struct keyword keywords[] = {
+	struct keyword keywords[KEYWORD_SIZES + SIZING_KEYWORDS + 1] = {
 		[KEYWORD_MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = modes },
 		[KEYWORD_OBJECT] = { .name = "obj", .type = KEYWORD_WORD },
-		[KEYWORD_SERVICES] = { .name = "services", .type = KEYWORD_NUMBER,
-				       .minimum = 1, .maximum = ENTRIES_MAX },
-		[KEYWORD_BACKENDS] = { .name = "backends", .type = KEYWORD_NUMBER,
-				       .minimum = 1, .maximum = XLB_BACKEND_ID_MAX },
-		[KEYWORD_SLOTS] = { .name = "slots", .type = KEYWORD_NUMBER,
-				    .minimum = XLB_TABLE_MIN, .maximum = ENTRIES_MAX },
-		[KEYWORD_FLOWS] = { .name = "flows", .type = KEYWORD_NUMBER,
-				    .minimum = 1, .maximum = ENTRIES_MAX },
-		{},
 	};
 	struct attach attach = {};
 	const char *pin = context->pin;
@@ -292,6 +233,7 @@ static enum status cmd_load(struct context *context, struct args *args)
 	enum status status = attach_begin(args, &attach);
 	int err;
 
+	memcpy(&keywords[KEYWORD_SIZES], sizing_keywords, sizeof(sizing_keywords));
 	if (!status)
 		status = args_keywords(args, keywords);
 	if (!status) {
