@@ -56,7 +56,7 @@ records() {
 
 # COUNT requests, each over a connection of its own; the answers' lines.
 http_many() { # NETNS ADDRESS:PORT COUNT
-	on "$1" curl -sS --max-time 30 --noproxy '*' -H 'Connection: close' -w '\n' \
+	on "$1" curl -sS --fail-early --max-time 30 --noproxy '*' -H 'Connection: close' -w '\n' \
 		"http://$2/[1-$3]"
 }
 
