@@ -38,9 +38,9 @@ static int slots_load(struct state *state, bool write)
 	return 0;
 }
 
-static int service_load(struct state *state, const union endpoint_key *key, bool v6,
-			const struct xlb_service *value)
+static int service_load(struct state *state, const struct endpoint *endpoint, const void *found)
 {
+	const struct xlb_service *value = found;
 	struct service *service;
 	int error = range_reserve(state, &value->table);
 
@@ -49,7 +49,7 @@ static int service_load(struct state *state, const union endpoint_key *key, bool
 	service = calloc(1, sizeof(*service));
 	if (!service)
 		return -ENOMEM;
-	endpoint_from_key(&service->endpoint, key, v6);
+	service->endpoint = *endpoint;
 	service->value = *value;
 	service->written = service->placed = true;
 	state->list[state->count++] = service;
@@ -60,27 +60,37 @@ static int service_load(struct state *state, const union endpoint_key *key, bool
 	return state_service_index(state, service);
 }
 
-static int services_load(struct state *state, enum map map)
+/* What endpoints are the keys of. */
+static int endpoints_load(struct state *state, enum map map, bool v6, size_t value_size,
+			  int (*load)(struct state *, const struct endpoint *, const void *value))
 {
-	bool v6 = map == MAP_SERVICES6;
 	size_t size = v6 ? sizeof(struct xlb_endpoint6) : sizeof(struct xlb_endpoint4);
-	struct xlb_service *values;
+	char *keys, *values;
 	unsigned count;
-	char *keys;
 	int error = map_read(&state->maps, map, (void **)&keys, (void **)&values, &count);
 
 	if (error)
 		return error;
 	state->used[map] = count;
 	for (unsigned i = 0; !error && i < count; i++) {
+		struct endpoint endpoint;
 		union endpoint_key key;
 
 		memcpy(&key, keys + i * size, size);
-		error = service_load(state, &key, v6, &values[i]);
+		endpoint_from_key(&endpoint, &key, v6);
+		error = load(state, &endpoint, values + i * value_size);
 	}
 	free(keys);
 	free(values);
 	return error;
+}
+
+static int services_load(struct state *state)
+{
+	const size_t size = sizeof(struct xlb_service);
+	int error = endpoints_load(state, MAP_SERVICES4, false, size, service_load);
+
+	return error ?: endpoints_load(state, MAP_SERVICES6, true, size, service_load);
 }
 
 static int backend_attach(struct state *state, struct backend *backend)
@@ -159,13 +169,14 @@ static int targets_load(struct state *state)
 	return error;
 }
 
-static int reply_check(struct state *state, const struct endpoint *end, __u16 id)
+static int reply_load(struct state *state, const struct endpoint *end, const void *found)
 {
+	const struct xlb_reply *reply = found;
 	struct backend *backend = state_backend(state, end);
 	struct endpoint *strays;
 
 	if (backend && backend->end.port == end->port) {
-		backend->answered = backend->value.id == id;
+		backend->answered = backend->value.id == reply->backend;
 		return 0;
 	}
 	strays = reallocarray(state->stray_replies, state->stray_count + 1, sizeof(*strays));
@@ -177,29 +188,12 @@ static int reply_check(struct state *state, const struct endpoint *end, __u16 id
 	return 0;
 }
 
-static int replies_load(struct state *state, enum map map)
+static int replies_load(struct state *state)
 {
-	bool v6 = map == MAP_REPLIES6;
-	size_t size = v6 ? sizeof(struct xlb_endpoint6) : sizeof(struct xlb_endpoint4);
-	struct xlb_reply *values;
-	unsigned count;
-	char *keys;
-	int error = map_read(&state->maps, map, (void **)&keys, (void **)&values, &count);
+	const size_t size = sizeof(struct xlb_reply);
+	int error = endpoints_load(state, MAP_REPLIES4, false, size, reply_load);
 
-	if (error)
-		return error;
-	state->used[map] = count;
-	for (unsigned i = 0; !error && i < count; i++) {
-		union endpoint_key key;
-		struct endpoint end;
-
-		memcpy(&key, keys + i * size, size);
-		endpoint_from_key(&end, &key, v6);
-		error = reply_check(state, &end, values[i].backend);
-	}
-	free(keys);
-	free(values);
-	return error;
+	return error ?: endpoints_load(state, MAP_REPLIES6, true, size, reply_load);
 }
 
 /* A target lives exactly if its backend is not down; each backend has a reply. */
@@ -226,14 +220,12 @@ static int load(struct state *state, bool write)
 		return -ENOMEM;
 	error = config_load(state);
 	error = error ?: slots_load(state, write);
-	error = error ?: services_load(state, MAP_SERVICES4);
-	error = error ?: services_load(state, MAP_SERVICES6);
+	error = error ?: services_load(state);
 	error = error ?: targets_load(state);
 	error = error ?: backends_load(state);
 	if (error || !write)
 		return error;
-	error = replies_load(state, MAP_REPLIES4);
-	error = error ?: replies_load(state, MAP_REPLIES6);
+	error = replies_load(state);
 	if (!error)
 		backends_check(state);
 	return error;
