@@ -32,6 +32,15 @@ backend_both() { # VERB NUMBER PORT KEYWORDS...
 	xlb backend "$verb" "[$(backend6 "$number")]:$port" service "$SERVICE6" "$@"
 }
 
+# Like wait_for, for what takes its time.
+within() { # SECONDS COMMAND...
+	deadline=$(($(date +%s) + $1))
+	shift
+	until "$@"; do
+		[ "$(date +%s)" -lt "$deadline" ] || return 1
+	done
+}
+
 # --- what xlb counted ---
 
 counted() { # SERVICE BACKEND: connections
@@ -56,7 +65,7 @@ records() {
 
 # COUNT requests, each over a connection of its own; the answers' lines.
 http_many() { # NETNS ADDRESS:PORT COUNT
-	on "$1" curl -sS --fail-early --max-time 30 --noproxy '*' -H 'Connection: close' -w '\n' \
+	on "$1" curl -sS --fail-early --max-time 10 --noproxy '*' -H 'Connection: close' -w '\n' \
 		"http://$2/[1-$3]"
 }
 
