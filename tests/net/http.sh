@@ -92,8 +92,7 @@ check_others() {
 }
 
 check_traffic() {
-	python3 -c "import sys; sys.stdout.buffer.write(bytes(i % 251 for i in range($BODY)))" \
-		>"$WORK/expected"
+	body $BODY >"$WORK/expected"
 	hold_flows client
 	for at in client $BACKENDS; do
 		capture "$at" "$at" eth0

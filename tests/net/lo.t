@@ -65,8 +65,7 @@ for protocol in tcp udp; do
 	done
 done
 
-python3 -c 'import sys; sys.stdout.buffer.write(bytes(i % 251 for i in range(10485760)))' \
-	>"$WORK/expected"
+body 10485760 >"$WORK/expected"
 http balancer 127.0.0.1:8080/bytes/10485760 >"$WORK/body"
 ok "10 MiB arrive as they were sent" cmp "$WORK/expected" "$WORK/body"
 is "nothing is dropped" "$(dropped)" ""

@@ -69,6 +69,11 @@ http_many() { # NETNS ADDRESS:PORT COUNT
 		"http://$2/[1-$3]"
 }
 
+# What httpd.py answers to /bytes/SIZE.
+body() { # SIZE
+	/usr/bin/python3 -c "import sys; sys.stdout.buffer.write((bytes(range(251)) * ($1 // 251 + 1))[:$1])"
+}
+
 # "NAME COUNT" for every name, from lines of names.
 tally() {
 	sort | uniq -c | awk '{ print $2, $1 }'
