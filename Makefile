@@ -61,14 +61,20 @@ tests/bench/bench: $(BENCH_SOURCES) $(BENCH_HEADERS) Makefile
 		$(shell pkg-config --cflags --libs libbpf) -o $@
 
 LINK_TEST = $(CC) $(CFLAGS) $(XLB_CFLAGS) -Iloader $(filter-out %.h,$^) \
-	$(shell pkg-config --cflags --libs cmocka) -o $@
+	$(shell pkg-config --cflags --libs cmocka jansson) -o $@
 
 # A test of loader/NAME.c is tests/unit/NAME.c; that of table.c is in two parts.
 tests/unit/%.t: tests/unit/%.c loader/%.o $(wildcard tests/unit/*.h)
 	$(LINK_TEST)
 
+tests/unit/endpoint.t: loader/args.o
+
 tests/unit/table_change.t: tests/unit/table_change.c loader/table.o \
 		$(wildcard tests/unit/*.h)
+	$(LINK_TEST)
+
+# The packet program's arithmetic, compiled for the host.
+tests/unit/checksum.t: tests/unit/checksum.c $(BPF_HEADERS) $(wildcard tests/unit/*.h)
 	$(LINK_TEST)
 
 # pkg-config is asked only by the second make, when it is there.
