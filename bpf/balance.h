@@ -78,14 +78,16 @@ static __always_inline int balance(struct packet *p, const struct xlb_config *co
 		return drop(no_backend);
 
 	way = route_backend(p, target, choice.backend, &hop, config->hz, v6, now);
-	if (unlikely(way == WAY_DROP))
+	if (likely(way == WAY_SEND)) {
+		if (unlikely(!hop_usable(p, &hop)))
+			way = WAY_STACK;
+		else if (unlikely(!hops_left(p, v6)))
+			return drop(ttl);
+	} else if (way == WAY_DROP) {
 		return XDP_DROP;
-	if (unlikely(way == WAY_UNKNOWN))
+	} else if (way == WAY_UNKNOWN) {
 		return drop(forwarding_disabled);
-	if (unlikely(way == WAY_SEND && !hop_usable(p, &hop)))
-		way = WAY_STACK;
-	if (unlikely(way == WAY_SEND && !hops_left(p, v6)))
-		return drop(ttl);
+	}
 	if (unlikely(any_address) &&
 	    !reply_record(p, config, target, &choice, v6, now))
 		return drop(record_conflict);

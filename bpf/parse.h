@@ -115,9 +115,9 @@ static __always_inline bool parse_ipv4(struct packet *p, void *header, void *end
 	if (fragment & IP_FRAGMENT_OFFSET)
 		return false;
 	length = bpf_ntohs(ip->tot_len);
-	if (fragment & IP_MORE_FRAGMENTS)
+	if (unlikely(fragment & IP_MORE_FRAGMENTS))
 		p->fault = FAULT_FRAGMENT;
-	if (length > end - header || length < ip->ihl * 4 + transport_least(ip->protocol))
+	if (unlikely(length > end - header || length < ip->ihl * 4 + transport_least(ip->protocol)))
 		p->fault = FAULT_MALFORMED;
 	p->protocol = ip->protocol;
 	p->ip4 = ip;
