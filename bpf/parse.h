@@ -77,9 +77,6 @@ static __always_inline __u16 transport_least(__u8 protocol)
 	return protocol == XLB_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr);
 }
 
-/* Lengths read from the packet are compared with how much there is and never added
- * to a pointer: up to Linux 6.12 the verifier loses the bounds of a swapped word. */
-
 /* TCP or UDP at `header`; false: neither, or not all of it is there. */
 static __always_inline bool parse_transport(struct packet *p, void *header, void *end)
 {
@@ -117,6 +114,8 @@ static __always_inline bool parse_ipv4(struct packet *p, void *header, void *end
 	length = bpf_ntohs(ip->tot_len);
 	if (unlikely(fragment & IP_MORE_FRAGMENTS))
 		p->fault = FAULT_FRAGMENT;
+	/* Compared with how much there is, never added to a pointer: up to Linux
+	 * 6.12 the verifier loses the bounds of a swapped word. */
 	if (unlikely(length > end - header || length < ip->ihl * 4 + transport_least(ip->protocol)))
 		p->fault = FAULT_MALFORMED;
 	p->protocol = ip->protocol;
