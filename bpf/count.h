@@ -22,7 +22,7 @@ static __always_inline int drop_reason(const __u32 reason)
 
 static __always_inline int drop_faulty(const struct packet *p)
 {
-	return p->fault == FAULT_FRAGMENT ? drop(fragment) : drop(malformed);
+	return p->fault == FAULT_FRAGMENT ? drop(fragment) : drop(bad_length);
 }
 
 static __always_inline void count_in(const struct packet *p, __u32 backend, bool connection)

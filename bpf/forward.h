@@ -137,7 +137,8 @@ static __always_inline enum way route_backend(struct packet *p, const struct xlb
 		__u64 word;
 		struct {
 			__u32 stamp;
-			__u32 generation;
+			__u16 generation;
+			__u16 mtu;
 		};
 	} validity;
 	enum way way;

@@ -32,6 +32,14 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } xlb_services6 SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XLB_SERVICES_MAX * 2);
+	__type(key, __u8[16]);
+	__type(value, struct xlb_vip);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_vips SEC(".maps");
+
 /* No packet reads this one: it is what the tools make the others from. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -131,6 +139,14 @@ struct {
 	__type(value, struct xlb_flow);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } xlb_embryos6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, XLB_FRAGMENTS_MAX);
+	__type(key, struct xlb_datagram);
+	__type(value, struct xlb_fragment);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_fragments SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

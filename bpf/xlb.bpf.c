@@ -40,7 +40,7 @@ static __always_inline int xlb(struct xdp_md *ctx)
 	if (unlikely(!config)) {
 		/* Tools find the maps through the program, so it names this
 		 * one too, which no packet reads. */
-		asm volatile("" : : "r"(&xlb_backends));
+		asm volatile("" : : "r"(&xlb_backends), "r"(&xlb_vips), "r"(&xlb_fragments));
 		return XDP_PASS;
 	}
 	switch (parse(&p, ctx)) {

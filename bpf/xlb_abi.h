@@ -11,6 +11,7 @@
  * xlb_config      array, 1         0 -> xlb_config                     tools
  * xlb_services4   hash             xlb_endpoint4 -> xlb_service        tools
  * xlb_services6   hash             xlb_endpoint6 -> xlb_service        tools
+ * xlb_vips        hash             address -> xlb_vip                  tools
  * xlb_backends    hash             xlb_backend_key -> xlb_backend      tools
  * xlb_targets     array            backend id -> xlb_target            tools
  * xlb_slots       array, mmap-able value number -> xlb_slots           tools
@@ -23,6 +24,7 @@
  * xlb_flows6      LRU hash         xlb_tuple6 -> xlb_flow              packets
  * xlb_embryos4    LRU hash         xlb_tuple4 -> xlb_flow              packets
  * xlb_embryos6    LRU hash         xlb_tuple6 -> xlb_flow              packets
+ * xlb_fragments   LRU hash         xlb_datagram -> xlb_fragment        packets
  * xlb_budget      per-CPU array, 1 0 -> xlb_budget                     packets
  * xlb_stats       per-CPU array    backend id -> xlb_stats             packets
  * xlb_drops       per-CPU array, 1 0 -> xlb_drops                      packets
@@ -36,7 +38,7 @@
 #include <linux/types.h>
 
 /* xlb_config.abi; 0 is a fresh object that no tool has written to yet. */
-#define XLB_ABI 1
+#define XLB_ABI 2
 
 /* Backend ids: 1 to XLB_BACKEND_ID_MAX; 0 is none. */
 #define XLB_BACKEND_NONE 0
@@ -52,6 +54,7 @@
 #define XLB_ROUTES_BITS 10	/* xlb_routes has 2 to the power of these */
 #define XLB_FLOWS_MAX 131072
 #define XLB_EMBRYOS_MAX 16384
+#define XLB_FRAGMENTS_MAX 8192
 /* 16384 slots for each of 512 services: the default table, rounded up. */
 #define XLB_SLOTS_PER_VALUE 16
 #define XLB_SLOT_VALUES (512 * 16384 / XLB_SLOTS_PER_VALUE)
@@ -66,6 +69,10 @@
 #define XLB_SETTLE_DEFAULT 30	/* seconds */
 #define XLB_IDLE_DEFAULT 900	/* seconds */
 #define XLB_RECORDS_DEFAULT 4096	/* per CPU and second */
+#define XLB_GUE_PORT_DEFAULT 6080	/* IANA: gue */
+
+/* Addresses of each family that mode nat may give to packets. */
+#define XLB_NAT_ADDRESSES 8
 
 /* IP protocol numbers (IANA), one byte. */
 enum xlb_protocol {
@@ -76,6 +83,10 @@ enum xlb_protocol {
 /* How packets get to a backend, one byte. */
 enum xlb_mode {
 	XLB_DNAT = 1,	/* destination rewritten, replies come back through xlb */
+	XLB_NAT = 2,	/* source too: replies come back from anywhere */
+	XLB_DR = 3,	/* only MACs change: the backend has the VIP and replies itself */
+	XLB_IPIP = 4,	/* IP in IP (RFC 2003, 2473, 4213), replies as with dr */
+	XLB_GUE = 5,	/* Generic UDP Encapsulation version 0, replies as with dr */
 } __attribute__((packed));
 
 /* What of a packet chooses its slot, one byte. */
@@ -108,6 +119,13 @@ struct xlb_config {
 	__u32 table;		/* slots; default for new services */
 	__u32 records;		/* records of older flows, per CPU and second */
 	struct xlb_needs needs;
+	__u16 gue_port;		/* host order; UDP port that GUE packets are sent to */
+	__u8 nat4_count;	/* addresses in nat4 and nat6 */
+	__u8 nat6_count;
+	__u8 tunnel4[4];	/* outer source of tunnels over IPv4; 0: none set */
+	__u8 tunnel6[16];	/* and over IPv6 */
+	__u8 nat4[XLB_NAT_ADDRESSES][4];	/* sources for mode nat */
+	__u8 nat6[XLB_NAT_ADDRESSES][16];
 	__u32 reserved;
 };
 
@@ -143,7 +161,16 @@ struct xlb_service {
 	enum xlb_mode mode;
 	enum xlb_hash hash;
 	__u8 updating;		/* 1 while a tool writes slots, left by one that died */
-	__u8 reserved;
+	__u8 echo;		/* 1: wants echo requests to the VIP answered */
+};
+
+/*
+ * Every address that some service has (any address is none), IPv4 as
+ * ::ffff:a.b.c.d: what a packet is about that has no port, or none that fits.
+ */
+struct xlb_vip {
+	__u32 services;		/* how many have it */
+	__u32 echo;		/* how many of them have `echo` and a live backend */
 };
 
 /* Who owns a slot; read and written as one 4-byte word. */
@@ -181,21 +208,28 @@ struct xlb_target {
 	__u16 port;		/* host order; 0: the packet's own */
 	__u16 generation;	/* raised whenever the id is given out again */
 	__u8 live;		/* 1: up or draining, records may lead here */
-	__u8 reserved[11];
+	__u8 v6;		/* 1: the address is IPv6 */
+	__u8 by_flow;		/* 1: replies are told by records, as xlb_reply says */
+	__u8 reserved[9];
 };
 
 struct xlb_link {
 	__u8 redirect;		/* 1: takes frames that XDP redirects */
 	__u8 veth;		/* 1: and is a veth, which may lose those of XDP_TX */
-	__u8 reserved[2];
+	__u16 mtu;		/* bytes; 65535: that or more */
 };
 
-/* Where a packet from this backend seems to come from. */
+/*
+ * Where a packet from this backend seems to come from.  With `by_flow` its flow's
+ * record says so: the service is on any address or of mode nat, or several
+ * services have this backend.  A packet of no recorded flow then gets the
+ * address here, if there is one: the VIP of the first dnat service.
+ */
 struct xlb_reply {
-	__u8 address[16];	/* VIP; IPv4 in the first 4 bytes, the rest 0 */
+	__u8 address[16];	/* VIP; IPv4 in the first 4 bytes, the rest 0; 0: none */
 	__u16 port;		/* VIP's, host order; 0: the packet's own */
 	__u16 backend;		/* id */
-	__u8 by_flow;		/* 1: any address; the flow's record knows the VIP */
+	__u8 by_flow;
 	__u8 reserved[3];
 };
 
@@ -210,11 +244,12 @@ struct xlb_nexthop {
 	__u8 redirect;		/* 1: xlb_links lets other interfaces send here */
 	__u8 veth;		/* 1: as xlb_links says */
 	__u32 stamp;		/* low 32 bits of jiffies at the last FIB look-up */
-	__u32 generation;
+	__u16 generation;
+	__u16 mtu;		/* of the route, bytes; 65535: that, more, or unknown */
 } __attribute__((aligned(8)));
 
 /*
- * How this CPU last sent a reply to a client.  Valid while all of client,
+ * How this CPU last sent a reply to a client.  Valid while all of client, VIP,
  * backend and ingress are those of the packet and `stamp` is not over a second old.
  */
 struct xlb_route {
@@ -226,8 +261,10 @@ struct xlb_route {
 	__u8 veth;		/* 1: as xlb_links says */
 	__u32 stamp;		/* low 32 bits of jiffies at the FIB look-up */
 	__u32 ingress;		/* ifindex */
-	__u32 backend;		/* id */
-	__u32 reserved;
+	__u16 backend;		/* id */
+	__u16 mtu;		/* as in xlb_nexthop */
+	__u8 reserved[4];
+	__u8 vip[16];		/* the source that the look-up was made with */
 } __attribute__((aligned(8)));
 
 /* A flow as its packets show it: from client to VIP, or from backend to client. */
@@ -252,8 +289,20 @@ struct xlb_tuple6 {
 /* Which way the tuple of a record runs, one byte. */
 enum xlb_direction {
 	XLB_FORWARD = 1,	/* client to VIP: which backend */
-	XLB_REPLY = 2,		/* backend to client: which VIP (any address) */
+	XLB_REPLY = 2,		/* backend to client: which VIP */
+	XLB_NAT_FORWARD = 3,	/* client to VIP: which backend, from which source */
+	XLB_NAT_REPLY = 4,	/* backend to that source: which client, which VIP */
 } __attribute__((packed));
+
+/* How far a translated TCP connection is closed, one byte; bits. */
+enum xlb_closing {
+	XLB_CLOSING_CLIENT = 1,		/* the client has sent FIN */
+	XLB_CLOSING_BACKEND = 2,	/* the backend has sent FIN */
+	XLB_CLOSING_RESET = 4,		/* either has sent RST */
+} __attribute__((packed));
+
+/* A closed connection's source port may be given out again after this silence. */
+#define XLB_CLOSED_SECONDS 60
 
 struct xlb_flow {
 	__u32 seen;		/* low 32 bits of jiffies at the last packet */
@@ -261,9 +310,28 @@ struct xlb_flow {
 	__u16 backend;		/* id */
 	__u16 generation;	/* of the backend's target when recorded */
 	enum xlb_direction direction;
-	__u8 reserved;
-	__u16 port;		/* reply: the VIP's, host order */
-	__u8 address[16];	/* reply: the VIP; IPv4 in the first 4 bytes */
+	enum xlb_closing closing;	/* nat: bits */
+	__u16 port;		/* reply: the VIP's; nat forward: the source's; host order */
+	__u8 address[16];	/* as the port; IPv4 in the first 4 bytes, the rest 0 */
+	__u8 client[16];	/* nat reply: whom it is for, in the same form */
+	__u16 client_port;	/* nat reply: host order */
+	__u8 reserved[2];
+};
+
+/* What all fragments of a packet have in common (RFC 791, RFC 8200 4.5). */
+struct xlb_datagram {
+	__u8 source[16];	/* IPv4 as ::ffff:a.b.c.d */
+	__u8 destination[16];
+	__u32 id;		/* as on the wire */
+	enum xlb_protocol protocol;
+	__u8 reserved[3];
+};
+
+/* What only the first fragment has. */
+struct xlb_fragment {
+	__u16 source_port;	/* host order */
+	__u16 destination_port;
+	__u32 seen;		/* low 32 bits of jiffies at the first fragment */
 };
 
 /* What a CPU may still record of flows older than a change. */
@@ -272,7 +340,12 @@ struct xlb_budget {
 	__u32 made;		/* records since then, a second at most */
 	__u64 refused;		/* records that did not fit, ever */
 	__u64 refused_at;	/* jiffies of the last of them */
+	__u32 errors_since;	/* low 32 bits of jiffies when their count began */
+	__u32 errors;		/* ICMP errors since then, a second at most */
 };
+
+/* ICMP errors of xlb's own, per CPU and second. */
+#define XLB_ERRORS_MAX 1000
 
 struct xlb_stats {
 	__u64 connections;	/* SYNs, or first packets of recorded UDP flows */
@@ -288,14 +361,25 @@ struct xlb_stats {
  */
 struct xlb_drops {
 	__u64 no_backend;		/* the service has nobody to serve it */
-	__u64 fragment;			/* first fragment for a service */
-	__u64 malformed;		/* a length that lies */
+	__u64 fragment;			/* later fragment of which no first was seen */
+	__u64 bad_header;		/* IP version or header length */
+	__u64 bad_length;		/* a length that lies, or a packet cut short */
+	__u64 bad_source;		/* loopback, multicast, broadcast, unspecified */
+	__u64 bad_destination;		/* the same, for a service on any address */
+	__u64 land;			/* from the very address that it is for */
 	__u64 ttl;			/* TTL or hop limit used up */
+	__u64 too_big;			/* larger than the MTU of its way; xlb told the
+					 * sender so unless errors were too many */
 	__u64 no_route;			/* blackhole, unreachable or prohibit */
+	__u64 no_neighbour;		/* dr: spent on having the kernel resolve it */
+	__u64 off_link;			/* dr: the backend is behind a router */
 	__u64 forwarding_disabled;	/* sysctl forwarding is 0 where it came in */
 	__u64 fib_failed;		/* the FIB look-up itself failed */
-	__u64 record_conflict;		/* any address: the client's port is in use
-					 * towards another VIP at this backend */
+	__u64 no_headroom;		/* no room for the outer header in the buffer */
+	__u64 record_conflict;		/* the client's port is in use towards another
+					 * VIP at this backend */
+	__u64 no_port;			/* nat: no source port found free */
+	__u64 no_source;		/* nat, tunnels: no source address configured */
 };
 
 /* How the answer of xlb_lookup came about. */

@@ -59,7 +59,7 @@ class Logical:
                     found.append(f"slot {slot} leads to {current}, which is not live")
                 if current and self.end(current) not in answered:
                     found.append(f"slot {slot} leads to {current}, whose replies get lost")
-        if self.services and (self.config["abi"] != 1 or not self.config["hz"]
+        if self.services and (self.config["abi"] != 2 or not self.config["hz"]
                               or not self.config["seed"]):
             found.append("services, but no configuration")
         for key, _, _ in self.services:

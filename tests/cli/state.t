@@ -63,7 +63,7 @@ def check_up_and_down():
     tap.equal({mark for _, mark in table(seen)}, {0}, "a new service has no mark")
     tap.equal(service(seen)["settle_until"], 0, "and nothing to settle")
     config = seen.maps["xlb_config"].get(0)
-    tap.equal((config["abi"], config["hz"]), (1, HZ), "the first writer fills xlb_config")
+    tap.equal((config["abi"], config["hz"]), (2, HZ), "the first writer fills xlb_config")
 
     begun = CLOCK.jiffies()
     before, after = step(seen, "backend", "change", "10.0.0.2", "state", "down")

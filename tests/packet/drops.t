@@ -35,9 +35,9 @@ def check_malformed(version, protocol):
     least = HEADER[version] + LEAST[protocol]
     whole_length = least + len(b"payload")
     for length in (0, 1, HEADER[version], least - 1, whole_length + 1, 0xffff):
-        drop(f"{name}: a length of {length}", with_length(whole, version, length), "malformed")
+        drop(f"{name}: a length of {length}", with_length(whole, version, length), "bad_length")
         drop(f"{name}: a reply's length of {length}", with_length(reply, version, length),
-             "malformed", "right")
+             "bad_length", "right")
     for length in (least, whole_length):
         lab.maps["xlb_drops"].clear()
         lab.run(with_length(whole, version, length))

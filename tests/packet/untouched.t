@@ -71,7 +71,7 @@ def check_runts():
                 wanted = [(PASS if len(runt) < headers else DROP, runt) for runt in runts]
                 tap.equal([len(runts[at]) for at in range(len(runts)) if got[at] != wanted[at]], [],
                           f"{protocol} over IPv{version}, {len(tags)} VLAN tags, cut at every byte")
-                tap.equal(lab.drops(), {"malformed": len(whole) - headers},
+                tap.equal(lab.drops(), {"bad_length": len(whole) - headers},
                           "and counted if dropped")
 
 
