@@ -3,100 +3,181 @@
 #ifndef XLB_BALANCE_H
 #define XLB_BALANCE_H
 
-#include "forward.h"
+#include "icmp.h"
+#include "nat.h"
 #include "pick.h"
-#include "rewrite.h"
+#include "tunnel.h"
 
-static __always_inline bool address_equal(const __u32 *a, const __u32 *b, const bool v6)
+/* What reply_record() answers. */
+enum recorded {
+	RECORD_CONFLICT,
+	RECORD_KNOWN,
+	RECORD_NEW,
+};
+
+static __always_inline enum recorded reply_record_in(struct xdp_md *ctx, __u64 shape,
+						     __u32 backend, const bool v6)
 {
-	__u32 difference = a[0] ^ b[0];
+	struct xlb_config *config = config_current();
+	struct xlb_target *target = target_at(backend);
+	struct xlb_flow *old, flow = {};
+	bool embryonic, opening, same;
+	__u32 now = bpf_jiffies64();
+	struct packet p = {};
+	const __u32 *vip;
+	union tuple tuple;
 
-	if (v6)
-		difference |= (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
-	return !difference;
+	if (!config || !target || !packet_find(&p, ctx, shape, v6))
+		return RECORD_CONFLICT;
+	opening = packet_opens(&p);
+	vip = v6 ? p.ip6->daddr.s6_addr32 : &p.ip4->daddr;
+	flow.seen = now;
+	flow.backend = backend;
+	flow.generation = target->generation;
+	flow.direction = XLB_REPLY;
+	flow.port = p.shape.destination_port;
+	__builtin_memcpy(flow.address, vip, v6 ? 16 : 4);
+	tuple_set(&tuple, target->address, v6 ? p.ip6->saddr.s6_addr32 : &p.ip4->saddr,
+		  target->port ?: p.shape.destination_port, p.shape.source_port,
+		  p.shape.protocol, v6);
+	old = record_find(&tuple, v6, &embryonic);
+	if (old) {
+		same = old->direction == XLB_REPLY && old->port == flow.port &&
+		       address_equal((const __u32 *)old->address, vip, v6);
+		if (same && old->generation == flow.generation) {
+			record_touch(&tuple, old, v6, embryonic, opening, now);
+			return RECORD_KNOWN;
+		}
+		if (!same && record_fresh(old, true, now, config->hz))
+			return RECORD_CONFLICT;
+	}
+	/* Whatever begins a record may be one of a flood; the next packet confirms it. */
+	record_put(&tuple, &flow, v6, opening || !old);
+	return RECORD_NEW;
 }
 
 /*
- * A service on any address: the reply must come from the address that this
- * client asked for, which only a record can tell.  False: the backend already
- * talks to this client's port about another VIP, and could not tell the two
- * flows apart.
+ * Where the backend's address does not say which VIP its reply is to come from,
+ * only a record can tell: enum recorded.  A conflict: the backend already talks to
+ * this client's port about another VIP, and could not tell the two flows apart.
  */
-static __always_inline bool reply_record(const struct packet *p, const struct xlb_config *config,
-					 const struct xlb_target *target, struct choice *choice,
-					 const bool v6, __u32 now)
+__noinline int reply_record(struct xdp_md *ctx, __u64 shape, __u32 backend)
 {
-	const __u32 *vip = v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr;
-	const __u32 *client = v6 ? p->ip6->saddr.s6_addr32 : &p->ip4->saddr;
-	struct xlb_flow flow = {
-		.seen = now,
-		.backend = choice->backend,
-		.generation = target->generation,
-		.direction = XLB_REPLY,
-		.port = p->destination_port,
-	};
-	struct xlb_flow *old;
-	union tuple tuple;
-	bool embryonic, same;
+	union shape of = { .word = shape };
 
-	tuple_set(&tuple, target->address, client, target->port,
-		  p->source_port, p->protocol, v6);
-	__builtin_memcpy(flow.address, vip, v6 ? 16 : 4);
-	old = record_find(&tuple, v6, &embryonic);
-	if (old) {
-		same = old->port == flow.port && address_equal((const __u32 *)old->address, vip, v6);
-		if (same && old->generation == flow.generation) {
-			record_touch(&tuple, old, v6, embryonic, p->opening, now);
-			return true;
-		}
-		if (!same && record_fresh(old, true, now, config->hz))
-			return false;
-	}
-	/* Whatever begins a record may be one of a flood; the next packet confirms it. */
-	record_put(&tuple, &flow, v6, p->opening || !old);
-	choice->recorded = true;
-	return true;
+	return of.flags & SHAPE_V6 ? reply_record_in(ctx, shape, backend, true)
+				   : reply_record_in(ctx, shape, backend, false);
 }
 
-static __always_inline int balance(struct packet *p, const struct xlb_config *config,
-				   const struct xlb_service *service, const bool v6,
-				   bool any_address)
+static __always_inline void resolve_in(struct xdp_md *ctx, __u64 shape, __u32 backend,
+				       const bool v6)
 {
-	__u64 now = bpf_jiffies64();
+	struct xlb_target *target = target_at(backend);
+	struct translation to = {};
+	struct packet p = {};
+
+	if (!target || !packet_find(&p, ctx, shape, v6))
+		return;
+	to.address = (const __u32 *)target->address;
+	rewrite(&p, DESTINATION, &to, false, v6);
+	/* Never from one form of zero to the other, nor to "no checksum". */
+	*p.checksum = *p.checksum ^ 0x5555 ?: 0xaaaa;
+}
+
+/*
+ * Mode dr, and the kernel does not know the backend's MAC.  A packet for the VIP
+ * would not make it ask: so it gets one for the backend itself, with a checksum
+ * that keeps anybody there from reading it.  The client will send again.
+ */
+__noinline int resolve(struct xdp_md *ctx, __u64 shape, __u32 backend)
+{
+	union shape of = { .word = shape };
+
+	drop(no_neighbour);
+	if (!of.transport)
+		return XDP_DROP;
+	if (of.flags & SHAPE_V6)
+		resolve_in(ctx, shape, backend, true);
+	else
+		resolve_in(ctx, shape, backend, false);
+	return XDP_PASS;
+}
+
+/* Mode dr: the frame as it is, to another MAC. */
+static __always_inline int forward_direct(struct packet *p, const struct hop *hop, enum way way,
+					  __u32 backend)
+{
+	if (likely(way == WAY_SEND))
+		return transmit(p, hop);
+	if (way == WAY_LOCAL || p->ctx->ingress_ifindex == LOOPBACK_IFINDEX)
+		return XDP_PASS;
+	/* XDP cannot send there, and the stack would not know whereto. */
+	if (hop_ifindex(hop))
+		return drop(off_link);
+	return resolve(p->ctx, p->shape.word, backend);
+}
+
+/* A verdict, or for mode nat the packet's shape. */
+static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
+				     const struct xlb_config *config,
+				     const struct xlb_service *service, const bool v6)
+{
+	enum xlb_mode mode = service->mode;
 	struct choice choice = {};
 	struct xlb_target *target;
 	struct translation to;
-	enum way way;
 	struct hop hop = {};
+	__u32 overhead = 0;
+	int recorded = 0;
+	enum way way;
 
-	if (unlikely(p->fault))
-		return drop_faulty(p);
-
-	pick(p, config, service, &choice, v6, false, now);
+	if (unlikely(packet_fault(p)))
+		return drop_reason(packet_fault(p));
+	if (unlikely(mode == XLB_NAT))
+		return p->shape.word;
+	pick_slot(tuple, &choice, config, service, v6);
+	pick(p, &choice, service);
 	target = target_at(choice.backend);
 	if (unlikely(!choice.backend || !target))
 		return drop(no_backend);
 
-	way = route_backend(p, target, choice.backend, &hop, config->hz, v6, now);
+	way = route_backend(p, target, choice.backend, &hop, config->hz, mode == XLB_DR);
+	if (mode >= XLB_IPIP)
+		overhead = tunnel_overhead(mode, target->v6);
 	if (likely(way == WAY_SEND)) {
-		if (unlikely(!hop_usable(p, &hop)))
+		if (unlikely(!hop_usable(p, &hop))) {
 			way = WAY_STACK;
-		else if (unlikely(!hops_left(p, v6)))
+		} else if (unlikely(!hops_left(p, v6))) {
 			return drop(ttl);
+		} else if (unlikely(p->length + overhead > hop.mtu)) {
+			if (mode != XLB_DNAT || !divisible(p->ctx, p->shape.word))
+				return too_big(p->ctx, p->shape.word, hop.mtu - overhead);
+			way = WAY_STACK;
+		}
 	} else if (way == WAY_DROP) {
 		return XDP_DROP;
 	} else if (way == WAY_UNKNOWN) {
 		return drop(forwarding_disabled);
 	}
-	if (unlikely(any_address) &&
-	    !reply_record(p, config, target, &choice, v6, now))
-		return drop(record_conflict);
 
-	to.address = (const __u32 *)target->address;
-	to.port = target->port;
-	to.hop = way == WAY_SEND;
-	rewrite(p, DESTINATION, &to, v6);
-	count_in(p, choice.backend, p->opening || (p->protocol == XLB_UDP && choice.recorded));
+	if (unlikely(target->by_flow)) {
+		recorded = reply_record(p->ctx, p->shape.word, choice.backend);
+		if (recorded == RECORD_CONFLICT)
+			return drop(record_conflict);
+	}
+	count_in(p, choice.backend,
+		 packet_opens(p) || (p->shape.protocol == XLB_UDP &&
+				     (choice.recorded || recorded == RECORD_NEW)));
+	if (mode == XLB_DR)
+		return forward_direct(p, &hop, way, choice.backend);
+	if (mode >= XLB_IPIP) {
+		if (!encapsulate(p, config, target, mode, choice.hash, way == WAY_SEND, v6))
+			return XDP_DROP;
+	} else {
+		to.address = (const __u32 *)target->address;
+		to.port = target->port;
+		rewrite(p, DESTINATION, &to, way == WAY_SEND, v6);
+	}
 	return likely(way == WAY_SEND) ? transmit(p, &hop) : XDP_PASS;
 }
 

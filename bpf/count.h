@@ -10,19 +10,15 @@
 
 #define drop(field) drop_reason(DROP_REASON(field))
 
-static __always_inline int drop_reason(const __u32 reason)
+static __always_inline int drop_reason(__u32 reason)
 {
 	__u32 zero = 0;
 	__u64 *drops = bpf_map_lookup_elem(&xlb_drops, &zero);
 
-	if (drops)
+	pin_down(reason);
+	if (drops && reason < sizeof(struct xlb_drops) / sizeof(*drops))
 		drops[reason]++;
 	return XDP_DROP;
-}
-
-static __always_inline int drop_faulty(const struct packet *p)
-{
-	return p->fault == FAULT_FRAGMENT ? drop(fragment) : drop(bad_length);
 }
 
 static __always_inline void count_in(const struct packet *p, __u32 backend, bool connection)
@@ -34,6 +30,14 @@ static __always_inline void count_in(const struct packet *p, __u32 backend, bool
 	stats->in_packets++;
 	stats->in_bytes += p->bytes;
 	stats->connections += connection;
+}
+
+static __always_inline void count_connection(__u32 backend)
+{
+	struct xlb_stats *stats = bpf_map_lookup_elem(&xlb_stats, &backend);
+
+	if (stats)
+		stats->connections++;
 }
 
 static __always_inline void count_out(const struct packet *p, __u32 backend)

@@ -172,4 +172,13 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } xlb_drops SEC(".maps");
 
+/* NULL: nothing is configured, or by tools of another version. */
+static __always_inline struct xlb_config *config_current(void)
+{
+	__u32 zero = 0;
+	struct xlb_config *config = bpf_map_lookup_elem(&xlb_config, &zero);
+
+	return config && config->abi == XLB_ABI ? config : NULL;
+}
+
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* First step: from a frame to a struct packet, or the news that it is not ours. */
+/* First step: from a frame to a struct packet.  What is not plain is survey.h's. */
 #ifndef XLB_PARSE_H
 #define XLB_PARSE_H
 
 #include <stdbool.h>
 #include <linux/if_ether.h>
+#include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
@@ -28,30 +29,42 @@ struct ethernet_header {
 	__be16 type;
 };
 
+/* Keeps the compiler from working a pointer or number out twice: for the verifier
+ * those would be two, and only one of them checked. */
+#define pin_down(value) asm volatile("" : "+r"(value))
+
 #define VLAN_TAGS_MAX 2
-#define IP_FRAGMENT_OFFSET 0x1fff	/* RFC 791, 3.1 */
-#define IP_MORE_FRAGMENTS 0x2000
-#define IPV6_NEXT_FRAGMENT 44		/* RFC 8200, 4.5 */
-#define IPV6_FRAGMENT_OFFSET 0xfff8
+#define NETWORK_MAX (sizeof(struct ethernet_header) + VLAN_TAGS_MAX * 4)
+#define IPV4_PLAIN 0x45			/* version 4, no options */
+#define IPV4_DONT_FRAGMENT 0x4000	/* RFC 791, 3.1 */
+#define IPV4_MORE_FRAGMENTS 0x2000
+#define IPV4_FRAGMENT_OFFSET 0x1fff
 
-struct vlan_header {
-	__be16 tag;
-	__be16 next;
+/*
+ * Where a packet's parts are and what it is about, in one word.  A function that
+ * is called rather than inlined is verified by itself, which keeps the whole
+ * within what old verifiers bear; but it can be given nothing but numbers, and
+ * finds the packet again by this.
+ */
+union shape {
+	__u64 word;
+	struct {
+		__u8 network;		/* offset of the IP header in the frame */
+		__u8 transport;		/* from there to the transport header, in
+					 * words of 4 bytes; 0: there is none, the
+					 * packet is a later fragment */
+		__u8 protocol;
+		__u8 flags;
+		__u16 source_port;	/* host order */
+		__u16 destination_port;
+	};
 };
 
-struct ipv6_fragment {
-	__u8 next;
-	__u8 reserved;
-	__be16 offset_more;
-	__be32 id;
-};
-
-/* Why a packet for a service cannot be balanced. */
-enum fault {
-	FAULT_NONE,
-	FAULT_FRAGMENT,		/* the first of several */
-	FAULT_MALFORMED,	/* a length says more than there is, or too little */
-};
+#define SHAPE_V6 1		/* IPv6 */
+#define SHAPE_OPENING 2		/* TCP with SYN and no ACK */
+#define SHAPE_TAGGED 4		/* has a VLAN tag */
+#define SHAPE_REPLY 8		/* of a backend, by its flow's record */
+#define SHAPE_FAULT_SHIFT 4	/* above: number of a reason to drop it, 0: none */
 
 /* A TCP or UDP packet.  The pointers into the frame have been checked for the
  * whole of the fixed headers; none of them survives bpf_xdp_adjust_head. */
@@ -60,16 +73,35 @@ struct packet {
 	struct ethernet_header *ethernet;
 	struct iphdr *ip4;	/* one of the two */
 	struct ipv6hdr *ip6;
-	__be16 *ports;		/* source, destination */
-	__sum16 *checksum;	/* of TCP or UDP */
-	__u16 source_port;	/* host order */
-	__u16 destination_port;	/* host order */
-	__u8 protocol;
-	bool tagged;		/* has a VLAN tag */
-	bool opening;		/* TCP with SYN and no ACK */
-	enum fault fault;
-	__u32 bytes;		/* length of the frame */
+	__be16 *ports;		/* source, destination; meaningless in a later fragment */
+	__sum16 *checksum;	/* of TCP or UDP; the same */
+	union shape shape;
+	bool odd;		/* came by survey.h: not everything is as usual */
+	bool fin, rst;		/* TCP's flags; not looked at in plain packets */
+	__u32 length;		/* of the IP packet */
+	__u32 bytes;		/* of the frame */
 };
+
+static __always_inline bool packet_is_later(const struct packet *p)
+{
+	return p->odd && !p->shape.transport;
+}
+
+static __always_inline bool packet_opens(const struct packet *p)
+{
+	return p->shape.flags & SHAPE_OPENING;
+}
+
+static __always_inline bool packet_is_tagged(const struct packet *p)
+{
+	return p->odd && p->shape.flags & SHAPE_TAGGED;
+}
+
+/* Number of a reason to drop it, 0: none. */
+static __always_inline __u32 packet_fault(const struct packet *p)
+{
+	return p->odd ? p->shape.flags >> SHAPE_FAULT_SHIFT : 0;
+}
 
 /* What IP's length must leave for the header that xlb is going to write to. */
 static __always_inline __u16 transport_least(__u8 protocol)
@@ -77,122 +109,183 @@ static __always_inline __u16 transport_least(__u8 protocol)
 	return protocol == XLB_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr);
 }
 
-/* TCP or UDP at `header`; false: neither, or not all of it is there. */
-static __always_inline bool parse_transport(struct packet *p, void *header, void *end)
+/* Do the transport header's own words on lengths fit `room`, what IP has for it? */
+static __always_inline bool transport_fits(const void *header, __u8 protocol, __u32 room)
+{
+	const struct tcphdr *tcp = header;
+	const struct udphdr *udp = header;
+	__u32 least = protocol == XLB_TCP ? tcp->doff * 4 : bpf_ntohs(udp->len);
+
+	return least >= transport_least(protocol) && least <= room;
+}
+
+/* Addresses that no packet may come from or go to (RFC 1122, 3.2.1.3). */
+static __always_inline bool address4_odd(__be32 address)
+{
+	__u8 first = address;
+
+	return first == 127 || (__u8)(first - 1) >= 0xdf;
+}
+
+/* Multicast, unspecified, loopback (RFC 4291, 2.5 and 2.7). */
+static __always_inline bool address6_odd(const struct in6_addr *address)
+{
+	const __u64 *word = (const __u64 *)address;
+
+	return (__u8)word[0] == 0xff ||
+	       (!word[0] && (word[1] & ~bpf_cpu_to_be64(1)) == 0);
+}
+
+static __always_inline bool address6_equal(const struct in6_addr *a, const struct in6_addr *b)
+{
+	const __u64 *left = (const __u64 *)a, *right = (const __u64 *)b;
+
+	return !((left[0] ^ right[0]) | (left[1] ^ right[1]));
+}
+
+/* The transport part of a plain packet: false: something is odd. */
+static __always_inline bool parse_transport(struct packet *p, void *header, __u32 room)
 {
 	struct tcphdr *tcp = header;
 	struct udphdr *udp = header;
 
-	if (p->protocol == XLB_TCP) {
-		if ((void *)(tcp + 1) > end)
-			return false;
-		p->opening = tcp->syn && !tcp->ack;
-		p->checksum = &tcp->check;
-	} else if (p->protocol == XLB_UDP) {
-		if ((void *)(udp + 1) > end)
-			return false;
-		p->checksum = &udp->check;
-	} else {
+	if (!transport_fits(header, p->shape.protocol, room))
 		return false;
+	if (p->shape.protocol == XLB_TCP) {
+		p->shape.flags = tcp->syn && !tcp->ack ? SHAPE_OPENING : 0;
+		p->checksum = &tcp->check;
+	} else {
+		p->shape.flags = 0;
+		p->checksum = &udp->check;
 	}
 	p->ports = header;
-	p->source_port = bpf_ntohs(p->ports[0]);
-	p->destination_port = bpf_ntohs(p->ports[1]);
+	p->shape.source_port = bpf_ntohs(p->ports[0]);
+	p->shape.destination_port = bpf_ntohs(p->ports[1]);
 	return true;
 }
 
-static __always_inline bool parse_ipv4(struct packet *p, void *header, void *end)
+static __always_inline bool protocol_known(__u8 protocol)
 {
-	struct iphdr *ip = header;
-	__u16 fragment, length;
+	return protocol == XLB_TCP || protocol == XLB_UDP;
+}
 
-	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
+/* Lengths are compared with how much there is, never added to a pointer: up to
+ * Linux 6.12 the verifier loses the bounds of a swapped word. */
+static __always_inline bool parse_plain4(struct packet *p, struct iphdr *ip, void *end)
+{
+	void *transport = ip + 1;
+
+	if (transport + sizeof(struct tcphdr) > end)
 		return false;
-	fragment = bpf_ntohs(ip->frag_off);
-	if (fragment & IP_FRAGMENT_OFFSET)
+	p->length = bpf_ntohs(ip->tot_len);
+	if (unlikely(*(__u8 *)ip != IPV4_PLAIN ||
+		     ip->frag_off & bpf_htons(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET) ||
+		     !protocol_known(ip->protocol) || ip->ttl <= 1 ||
+		     p->length > end - (void *)ip || p->length < sizeof(*ip) ||
+		     address4_odd(ip->saddr) || ip->saddr == ip->daddr))
 		return false;
-	length = bpf_ntohs(ip->tot_len);
-	if (unlikely(fragment & IP_MORE_FRAGMENTS))
-		p->fault = FAULT_FRAGMENT;
-	/* Compared with how much there is, never added to a pointer: up to Linux
-	 * 6.12 the verifier loses the bounds of a swapped word. */
-	if (unlikely(length > end - header || length < ip->ihl * 4 + transport_least(ip->protocol)))
-		p->fault = FAULT_MALFORMED;
-	p->protocol = ip->protocol;
 	p->ip4 = ip;
-	if (likely(ip->ihl == 5))
-		return parse_transport(p, ip + 1, end);
-	return parse_transport(p, header + ip->ihl * 4, end);
+	p->shape.transport = sizeof(*ip) / 4;
+	p->shape.protocol = ip->protocol;
+	return parse_transport(p, transport, p->length - sizeof(*ip));
 }
 
-static __always_inline bool parse_ipv6(struct packet *p, void *header, void *end)
+static __always_inline bool parse_plain6(struct packet *p, struct ipv6hdr *ip, void *end)
 {
-	struct ipv6hdr *ip = header;
-	struct ipv6_fragment *fragment = header + sizeof(*ip);
-	__u16 length;
+	void *transport = ip + 1;
+	__u32 room;
 
-	if ((void *)(ip + 1) > end || ip->version != 6)
+	if (transport + sizeof(struct tcphdr) > end)
 		return false;
-	length = bpf_ntohs(ip->payload_len);
-	if (length > end - (void *)(ip + 1) || length < transport_least(ip->nexthdr))
-		p->fault = FAULT_MALFORMED;
-	p->protocol = ip->nexthdr;
+	room = bpf_ntohs(ip->payload_len);
+	if (unlikely(ip->version != 6 || !protocol_known(ip->nexthdr) || ip->hop_limit <= 1 ||
+		     room > end - transport || address6_odd(&ip->saddr) ||
+		     address6_equal(&ip->saddr, &ip->daddr)))
+		return false;
 	p->ip6 = ip;
-	if (likely(p->protocol != IPV6_NEXT_FRAGMENT))
-		return parse_transport(p, ip + 1, end);
-
-	if ((void *)(fragment + 1) > end ||
-	    bpf_ntohs(fragment->offset_more) & IPV6_FRAGMENT_OFFSET)
+	p->length = sizeof(*ip) + room;
+	p->shape.transport = sizeof(*ip) / 4;
+	p->shape.protocol = ip->nexthdr;
+	if (!parse_transport(p, transport, room))
 		return false;
-	if (!p->fault)
-		p->fault = FAULT_FRAGMENT;
-	p->protocol = fragment->next;
-	return parse_transport(p, fragment + 1, end);
+	p->shape.flags |= SHAPE_V6;
+	return true;
 }
 
-/* Sets *header to what follows Ethernet and VLAN tags; its type, 0 if cut short. */
-static __always_inline __be16 parse_ethernet(struct packet *p, void **header, void *end)
+/* ETH_P_IP or ETH_P_IPV6: untagged TCP or UDP, neither options nor fragments, and
+ * all of it as it should be; 0: anything else. */
+static __always_inline int parse_plain(struct packet *p, struct xdp_md *ctx)
 {
-	__be16 next;
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethernet_header *ethernet = data;
+	void *network = ethernet + 1;
 
-	p->ethernet = *header;
-	p->bytes = end - *header;
-	*header += sizeof(struct ethernet_header);
-	if (*header > end)
+	if (network > end)
 		return 0;
-	next = p->ethernet->type;
-
-#pragma unroll
-	for (int tags = 0; tags < VLAN_TAGS_MAX; tags++) {
-		struct vlan_header *vlan = *header;
-
-		if (next != bpf_htons(ETH_P_8021Q) && next != bpf_htons(ETH_P_8021AD))
-			break;
-		*header += sizeof(*vlan);
-		if (*header > end)
-			return 0;
-		next = vlan->next;
-		p->tagged = true;
-	}
-	return next;
-}
-
-/* What the frame is: ETH_P_IP or ETH_P_IPV6 with TCP or UDP, else 0: no service
- * could want it. */
-static __always_inline int parse(struct packet *p, struct xdp_md *ctx)
-{
-	void *end = (void *)(long)ctx->data_end;
-	void *header = (void *)(long)ctx->data;
-
 	p->ctx = ctx;
-	switch (parse_ethernet(p, &header, end)) {
+	p->ethernet = ethernet;
+	p->bytes = end - data;
+	p->shape.network = sizeof(*ethernet);
+	switch (ethernet->type) {
 	case bpf_htons(ETH_P_IP):
-		return parse_ipv4(p, header, end) ? ETH_P_IP : 0;
+		return parse_plain4(p, network, end) ? ETH_P_IP : 0;
 	case bpf_htons(ETH_P_IPV6):
-		return parse_ipv6(p, header, end) ? ETH_P_IPV6 : 0;
+		return parse_plain6(p, network, end) ? ETH_P_IPV6 : 0;
 	default:
 		return 0;
 	}
+}
+
+/* Length of the frame, of which with jumbo frames only a part is at hand. */
+const volatile __u8 xlb_frags = 0;	/* set by the loader, along with BPF_F_XDP_HAS_FRAGS */
+
+static __always_inline __u32 frame_length(struct xdp_md *ctx)
+{
+	/* Known to Linux 5.18 and later; removed as dead code where the flag is not set. */
+	if (xlb_frags)
+		return bpf_xdp_get_buff_len(ctx);
+	return ctx->data_end - ctx->data;
+}
+
+/* The packet of this shape; false: it is not there, which only the verifier doubts. */
+static __always_inline bool packet_find(struct packet *p, struct xdp_md *ctx, __u64 word,
+					const bool v6)
+{
+	union shape shape = { .word = word };
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	void *network = data + shape.network;
+	void *transport = network + shape.transport * 4;
+	const __u32 header = v6 ? sizeof(*p->ip6) : sizeof(*p->ip4);
+
+	pin_down(network);
+	pin_down(transport);
+	if (data + sizeof(*p->ethernet) > end || network + header > end)
+		return false;
+	p->ctx = ctx;
+	p->ethernet = data;
+	p->shape = shape;
+	p->odd = true;
+	p->bytes = frame_length(ctx);
+	p->ports = transport;
+	if (shape.protocol == XLB_TCP) {
+		if (transport + sizeof(struct tcphdr) > end)
+			return false;
+		p->checksum = &((struct tcphdr *)transport)->check;
+		p->fin = shape.transport && ((struct tcphdr *)transport)->fin;
+		p->rst = shape.transport && ((struct tcphdr *)transport)->rst;
+	} else {
+		if (transport + sizeof(struct udphdr) > end)
+			return false;
+		p->checksum = &((struct udphdr *)transport)->check;
+	}
+	if (v6) {
+		p->ip6 = network;
+		p->length = sizeof(*p->ip6) + bpf_ntohs(p->ip6->payload_len);
+	} else {
+		p->ip4 = network;
+		p->length = bpf_ntohs(p->ip4->tot_len);
+	}
+	return true;
 }
 
 #endif

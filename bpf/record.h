@@ -13,44 +13,6 @@
  * the port again for a new connection. */
 #define SYN_RETRANSMIT_SECONDS 3
 
-/* A flow's key, in words: IPv4 has its addresses in one, IPv6 in four; ports and
- * protocol are the last. */
-union tuple {
-	__u64 word[5];
-	struct xlb_tuple4 v4;
-	struct xlb_tuple6 v6;
-};
-
-/* Addresses in network order, 4 or 16 bytes each; ports in host order. */
-static __always_inline void tuple_set(union tuple *tuple, const void *source,
-				      const void *destination, __u16 source_port,
-				      __u16 destination_port, __u8 protocol, const bool v6)
-{
-	__u64 last = source_port | (__u32)destination_port << 16 | (__u64)protocol << 32;
-
-	if (v6) {
-		tuple->word[0] = ((const __u64 *)source)[0];
-		tuple->word[1] = ((const __u64 *)source)[1];
-		tuple->word[2] = ((const __u64 *)destination)[0];
-		tuple->word[3] = ((const __u64 *)destination)[1];
-		tuple->word[4] = last;
-	} else {
-		tuple->word[0] = *(const __u32 *)source |
-				 (__u64)*(const __u32 *)destination << 32;
-		tuple->word[1] = last;
-	}
-}
-
-static __always_inline void tuple_of(union tuple *tuple, const struct packet *p, const bool v6)
-{
-	if (v6)
-		tuple_set(tuple, &p->ip6->saddr, &p->ip6->daddr, p->source_port,
-			  p->destination_port, p->protocol, true);
-	else
-		tuple_set(tuple, &p->ip4->saddr, &p->ip4->daddr, p->source_port,
-			  p->destination_port, p->protocol, false);
-}
-
 static __always_inline struct xlb_flow *record_find(const union tuple *tuple, const bool v6,
 						    bool *embryonic)
 {

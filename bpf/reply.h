@@ -3,79 +3,149 @@
 #ifndef XLB_REPLY_H
 #define XLB_REPLY_H
 
-#include "forward.h"
-#include "record.h"
-#include "rewrite.h"
+#include "icmp.h"
+#include "nat.h"
 
-static __always_inline struct xlb_reply *reply_at(const struct packet *p, __u16 port,
+static __always_inline struct xlb_reply *reply_at(const union tuple *tuple, __u16 port,
 						  const bool v6)
 {
-	union endpoint4 endpoint4;
-	union endpoint6 endpoint6;
+	union endpoint endpoint;
 
-	if (v6) {
-		endpoint6_set(&endpoint6, &p->ip6->saddr, port, p->protocol);
-		return bpf_map_lookup_elem(&xlb_replies6, &endpoint6);
-	}
-	endpoint4_set(&endpoint4, p->ip4->saddr, port, p->protocol);
-	return bpf_map_lookup_elem(&xlb_replies4, &endpoint4);
+	endpoint_source(&endpoint, tuple, port, v6);
+	return v6 ? bpf_map_lookup_elem(&xlb_replies6, &endpoint)
+		  : bpf_map_lookup_elem(&xlb_replies4, &endpoint);
 }
 
-/* The VIP of a flow to a service on any address. */
-static __always_inline bool reply_recorded(const struct packet *p, struct translation *to,
-					   const bool v6)
+static __always_inline struct xlb_reply *reply_find(const union tuple *tuple,
+						    const struct xlb_needs *needs, const bool v6)
+{
+	struct xlb_reply *reply = reply_at(tuple, tuple_source_port(tuple, v6), v6);
+
+	if (!reply && unlikely(v6 ? needs->any_port6 : needs->any_port4))
+		reply = reply_at(tuple, 0, v6);
+	return reply;
+}
+
+/* The packet of a backend, once it is known what it becomes.  `client`: its new
+ * destination, NULL where that stays. */
+static __always_inline int reply_send(struct packet *p, const struct xlb_config *config,
+				      const struct translation *vip,
+				      const struct translation *client, __u32 backend,
+				      const bool v6)
+{
+	const __u32 *to = v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr;
+	struct hop hop = {};
+	enum way way;
+
+	way = route_client(p->ctx, client ? client->address : to, vip->address, backend,
+			   p->shape.protocol, &hop, config->hz, v6);
+	/* This machine's own connection to a backend: a health check, say.  Where
+	 * the kernel does not forward it cannot tell which it is, but can only
+	 * be that. */
+	if (!client && (way == WAY_LOCAL || way == WAY_UNKNOWN))
+		return XDP_PASS;
+	if (unlikely(way == WAY_DROP))
+		return XDP_DROP;
+	if (unlikely(way == WAY_UNKNOWN))
+		return drop(forwarding_disabled);
+	if (unlikely(packet_fault(p)))
+		return drop_reason(packet_fault(p));
+	if (likely(way == WAY_SEND)) {
+		if (!hop_usable(p, &hop)) {
+			way = WAY_STACK;
+		} else if (unlikely(!hops_left(p, v6))) {
+			return drop(ttl);
+		} else if (unlikely(p->length > hop.mtu)) {
+			if (!divisible(p->ctx, p->shape.word))
+				return too_big(p->ctx, p->shape.word, hop.mtu);
+			way = WAY_STACK;
+		}
+	}
+	if (client)
+		rewrite_both(p, vip, client, way == WAY_SEND, v6);
+	else
+		rewrite(p, SOURCE, vip, way == WAY_SEND, v6);
+	count_out(p, backend);
+	return likely(way == WAY_SEND) ? transmit(p, &hop) : XDP_PASS;
+}
+
+/* A backend's FIN or RST: the record of the way there is to know it as well. */
+static __always_inline void nat_close(struct xlb_flow *back, const struct packet *p,
+				      enum xlb_closing closing, const bool v6)
 {
 	struct xlb_flow *flow;
 	union tuple tuple;
 	bool embryonic;
 
-	tuple_of(&tuple, p, v6);
+	back->closing |= closing;
+	tuple_set(&tuple, back->client, back->address, back->client_port, back->port,
+		  p->shape.protocol, v6);
 	flow = record_find(&tuple, v6, &embryonic);
-	if (!flow || flow->direction != XLB_REPLY)
-		return false;
-	record_seen(flow, bpf_jiffies64());
-	to->address = (const __u32 *)flow->address;
-	to->port = flow->port;
-	return true;
+	if (flow && flow->direction == XLB_NAT_FORWARD)
+		flow->closing |= closing;
 }
 
-static __always_inline int reply(struct packet *p, const struct xlb_config *config, const bool v6)
+static __always_inline int reply_recorded_in(struct xdp_md *ctx, __u64 shape, const bool v6)
 {
-	const struct xlb_needs *needs = &config->needs;
-	struct xlb_reply *reply = reply_at(p, p->source_port, v6);
-	struct translation to;
-	enum way way;
-	struct hop hop = {};
+	struct xlb_config *config = config_current();
+	struct translation vip, client;
+	enum xlb_closing closing;
+	struct xlb_reply *reply;
+	struct xlb_flow *flow;
+	struct packet p = {};
+	union tuple tuple;
+	bool embryonic;
 
-	if (!reply && unlikely(v6 ? needs->any_port6 : needs->any_port4))
-		reply = reply_at(p, 0, v6);
+	if (!config || !packet_find(&p, ctx, shape, v6))
+		return XDP_PASS;
+	tuple_of(&tuple, &p, v6);
+	flow = record_find(&tuple, v6, &embryonic);
+	if (flow && (flow->direction == XLB_REPLY || flow->direction == XLB_NAT_REPLY)) {
+		record_seen(flow, bpf_jiffies64());
+		vip.address = (const __u32 *)flow->address;
+		vip.port = flow->port;
+		if (flow->direction == XLB_REPLY)
+			return reply_send(&p, config, &vip, NULL, flow->backend, v6);
+		closing = packet_closes(&p, XLB_CLOSING_BACKEND);
+		if (closing)
+			nat_close(flow, &p, closing, v6);
+		client.address = (const __u32 *)flow->client;
+		client.port = flow->client_port;
+		return reply_send(&p, config, &vip, &client, flow->backend, v6);
+	}
+	reply = reply_find(&tuple, &config->needs, v6);
+	if (!reply || !(((__u64 *)reply->address)[0] | ((__u64 *)reply->address)[1]))
+		return XDP_PASS;
+	vip.address = (const __u32 *)reply->address;
+	vip.port = reply->port;
+	return reply_send(&p, config, &vip, NULL, reply->backend, v6);
+}
+
+/* From a backend whose address alone does not say which VIP it answers for. */
+__noinline int reply_recorded(struct xdp_md *ctx, __u64 shape)
+{
+	union shape of = { .word = shape };
+
+	return of.flags & SHAPE_V6 ? reply_recorded_in(ctx, shape, true)
+				   : reply_recorded_in(ctx, shape, false);
+}
+
+/* A verdict, or the packet's shape: its flow's record has to be asked. */
+static __always_inline __u64 reply(struct packet *p, const union tuple *tuple,
+				   const struct xlb_config *config, const bool v6)
+{
+	struct xlb_reply *reply = reply_find(tuple, &config->needs, v6);
+	struct translation vip;
+
 	if (!reply)
 		return XDP_PASS;
-	to.address = (const __u32 *)reply->address;
-	to.port = reply->port;
-	if (unlikely(reply->by_flow) && !reply_recorded(p, &to, v6))
-		return XDP_PASS;
-
-	way = route_client(p, to.address, reply->backend, &hop, config->hz, v6);
-	/* This machine's own connection to a backend: a health check, say.  Where
-	 * the kernel does not forward it cannot tell which it is, but can only
-	 * be that. */
-	if (way == WAY_LOCAL || way == WAY_UNKNOWN)
-		return XDP_PASS;
-	if (unlikely(way == WAY_DROP))
-		return XDP_DROP;
-	if (unlikely(p->fault))
-		return drop_faulty(p);
-	if (likely(way == WAY_SEND)) {
-		if (!hop_usable(p, &hop))
-			way = WAY_STACK;
-		else if (unlikely(!hops_left(p, v6)))
-			return drop(ttl);
+	if (unlikely(reply->by_flow)) {
+		p->shape.flags |= SHAPE_REPLY;
+		return p->shape.word;
 	}
-	to.hop = way == WAY_SEND;
-	rewrite(p, SOURCE, &to, v6);
-	count_out(p, reply->backend);
-	return likely(way == WAY_SEND) ? transmit(p, &hop) : XDP_PASS;
+	vip.address = (const __u32 *)reply->address;
+	vip.port = reply->port;
+	return reply_send(p, config, &vip, NULL, reply->backend, v6);
 }
 
 #endif

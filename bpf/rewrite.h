@@ -17,7 +17,6 @@ enum end {
 struct translation {
 	const __u32 *address;
 	__u16 port;		/* host order; 0: as it is */
-	bool hop;		/* xlb transmits, which is a hop */
 };
 
 /* Sums are of 16-bit words in the order of the wire, unfolded: 32-bit words may
@@ -54,41 +53,78 @@ static __always_inline __u32 address_replace(__u32 *address, const __u32 *by, co
 	return sum_fold(difference);
 }
 
-static __always_inline void transport_checksum(struct packet *p, __u32 difference)
+static __always_inline void transport_checksum(__u16 *checksum, __u8 protocol,
+					       __u32 difference)
 {
-	const bool udp = p->protocol == XLB_UDP;
+	const bool udp = protocol == XLB_UDP;
 
 	/* RFC 768: zero says that there is none, and so is never a sum. */
-	if (udp && !*p->checksum)
+	if (udp && !*checksum)
 		return;
-	checksum_update(p->checksum, difference);
-	if (udp && !*p->checksum)
-		*p->checksum = 0xffff;
+	checksum_update(checksum, difference);
+	if (udp && !*checksum)
+		*checksum = 0xffff;
+}
+
+/* What a rewrite changed, as ~m + m', of 20 bits at most. */
+struct difference {
+	__u32 addresses;
+	__u32 ports;
+};
+
+static __always_inline void rewrite_end(struct packet *p, const enum end end,
+					const struct translation *to,
+					struct difference *difference, const bool v6)
+{
+	__u32 *address;
+	__be16 by;
+
+	if (v6)
+		address = end == SOURCE ? p->ip6->saddr.s6_addr32 : p->ip6->daddr.s6_addr32;
+	else
+		address = end == SOURCE ? &p->ip4->saddr : &p->ip4->daddr;
+	difference->addresses += address_replace(address, to->address, v6);
+	if (to->port && !packet_is_later(p)) {
+		by = bpf_htons(to->port);
+		difference->ports += (__u16)~p->ports[end] + by;
+		p->ports[end] = by;
+	}
+}
+
+/* `hop`: xlb transmits, which is a hop. */
+static __always_inline void rewrite_finish(struct packet *p, const struct difference *difference,
+					   bool hop, const bool v6)
+{
+	if (v6) {
+		p->ip6->hop_limit -= hop;
+	} else {
+		checksum_update(&p->ip4->check, difference->addresses + (hop ? TTL_STEP : 0));
+		p->ip4->ttl -= hop;
+	}
+	if (!packet_is_later(p))
+		transport_checksum(p->checksum, p->shape.protocol,
+				   difference->addresses + difference->ports);
 }
 
 static __always_inline void rewrite(struct packet *p, const enum end end,
-				    const struct translation *to, const bool v6)
+				    const struct translation *to, bool hop, const bool v6)
 {
-	__u32 difference;
-	__be16 by;
+	struct difference difference = {};
 
-	if (v6) {
-		difference = address_replace(end == SOURCE ? p->ip6->saddr.s6_addr32
-							   : p->ip6->daddr.s6_addr32,
-					     to->address, true);
-		p->ip6->hop_limit -= to->hop;
-	} else {
-		difference = address_replace(end == SOURCE ? &p->ip4->saddr : &p->ip4->daddr,
-					     to->address, false);
-		checksum_update(&p->ip4->check, difference + (to->hop ? TTL_STEP : 0));
-		p->ip4->ttl -= to->hop;
-	}
-	if (to->port) {
-		by = bpf_htons(to->port);
-		difference += (__u16)~p->ports[end] + by;
-		p->ports[end] = by;
-	}
-	transport_checksum(p, difference);
+	rewrite_end(p, end, to, &difference, v6);
+	rewrite_finish(p, &difference, hop, v6);
+}
+
+/* The same for both ends. */
+static __always_inline void rewrite_both(struct packet *p, const struct translation *source,
+					 const struct translation *destination, bool hop,
+					 const bool v6)
+{
+	struct difference difference = {};
+
+	rewrite_end(p, SOURCE, source, &difference, v6);
+	rewrite_end(p, DESTINATION, destination, &difference, v6);
+	rewrite_finish(p, &difference, hop, v6);
 }
 
 #endif

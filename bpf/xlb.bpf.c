@@ -2,55 +2,41 @@
 /*
  * The packet's way through xlb, a header a step:
  *
- *	parse.h		frame -> struct packet
+ *	parse.h		frame -> struct packet (survey.h: frames that are not plain)
  *	service.h	destination -> service
  *	pick.h		service + flow -> backend (record.h: flows that remember)
  *	forward.h	backend -> next hop
  *	rewrite.h	addresses, ports, checksums
+ *	tunnel.h	encapsulation
  *	count.h		counters and drops
  *
- * balance.h strings them together from client to backend, reply.h back.
+ * balance.h strings them together from client to backend, nat.h where that gets
+ * another source too, reply.h back.  icmp.h speaks for a VIP.
+ *
+ * What most packets need is in one piece, plain(); the rest is called, and
+ * verified by itself.
  */
-#include "balance.h"
-#include "reply.h"
-
-/* NULL: nothing is configured, or by tools of another version. */
-static __always_inline struct xlb_config *config_current(void)
-{
-	__u32 zero = 0;
-	struct xlb_config *config = bpf_map_lookup_elem(&xlb_config, &zero);
-
-	return config && config->abi == XLB_ABI ? config : NULL;
-}
-
-static __always_inline int direct(struct packet *p, const struct xlb_config *config, const bool v6)
-{
-	bool any_address;
-	struct xlb_service *service = service_find(p, &config->needs, v6, &any_address);
-
-	return service ? balance(p, config, service, v6, any_address)
-		       : reply(p, config, v6);
-}
+#include "direct.h"
+#include "survey.h"
 
 static __always_inline int xlb(struct xdp_md *ctx)
 {
-	struct xlb_config *config = config_current();
-	struct packet p = {};
+	union shape shape = { .word = plain(ctx) };
 
-	if (unlikely(!config)) {
-		/* Tools find the maps through the program, so it names this
-		 * one too, which no packet reads. */
-		asm volatile("" : : "r"(&xlb_backends), "r"(&xlb_vips), "r"(&xlb_fragments));
-		return XDP_PASS;
+	if (likely(shape.word < NOT_PLAIN))
+		return shape.word;
+	/* Tools find the maps through the program, so it names this one too, which
+	 * no packet reads. */
+	asm volatile("" : : "r"(&xlb_backends));
+	if (shape.word == NOT_PLAIN) {
+		shape.word = survey(ctx);
+		if (protocol_known(shape.protocol))
+			shape.word = odd(ctx, shape.word);
 	}
-	switch (parse(&p, ctx)) {
-	case ETH_P_IP:
-		return direct(&p, config, false);
-	case ETH_P_IPV6:
-		return direct(&p, config, true);
-	default:
-		return XDP_PASS;
-	}
+	if (!shape.protocol)
+		return shape.word;
+	return shape.flags & SHAPE_REPLY ? reply_recorded(ctx, shape.word)
+					 : nat(ctx, shape.word);
 }
 
 /* What `ip link set dev IF xdp obj xlb.o` loads. */
@@ -73,17 +59,19 @@ static __always_inline void answer_fill(struct xlb_lookup *answer, struct packet
 	struct xlb_config *config = config_current();
 	struct xlb_service *service;
 	struct choice choice = {};
+	union tuple tuple;
 	bool any_address;
 
 	if (!config)
 		return;
-	service = service_find(p, &config->needs, v6, &any_address);
+	tuple_of(&tuple, p, v6);
+	service = service_find(&tuple, &config->needs, v6, &any_address);
 	if (!service)
 		return;
-	pick(p, config, service, &choice, v6, true, bpf_jiffies64());
+	pick_dry(&tuple, &choice, config, service, packet_opens(p), v6);
 	answer->backend = choice.backend;
 	answer->slot = choice.slot;
-	answer->owner = choice.owner;
+	answer->owner = choice.owner.slot;
 	answer->record = choice.record;
 	answer->record_usable = choice.record_usable;
 	answer->choice = choice.how;
@@ -99,7 +87,7 @@ int xlb_lookup(struct xdp_md *ctx)
 
 	if ((void *)(to + 1) > (void *)(long)ctx->data_end)
 		return XDP_DROP;
-	switch (parse(&p, ctx)) {
+	switch (parse_plain(&p, ctx)) {
 	case ETH_P_IP:
 		answer_fill(&answer, &p, false);
 		break;

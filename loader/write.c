@@ -87,6 +87,8 @@ static int target_make(struct state *state, const struct backend *backend)
 	memcpy(target->address, address_bytes(address), address_is4(address) ? 4 : 16);
 	target->port = backend->end.port;
 	target->generation = generation;
+	target->v6 = !address_is4(address);
+	target->by_flow = address_is_any(backend->service->endpoint.address);
 	return write_live(state, backend->value.id, 0);
 }
 

@@ -237,6 +237,7 @@ def check_counters():
         lab.reset(needs={f"any_address{version}": 1})
         path = lab.balanced(version, "udp")
         lab.service(ANY[version], 81, "udp", current=1)
+        lab.by_flow(1)
         for port in (1000, 1000, 1001):
             lab.run(frame(**path.asked | {"sport": port, "dport": 81}))
         counted = lab.stats(1)

@@ -23,7 +23,7 @@ PLACES = {4: (26, 4, 34), 6: (22, 16, 54)}
 SLOT = next(member["bits_offset"] // 8 for member in lab.header.struct("xlb_lookup")["members"]
             if member["name"] == "slot")
 BASE = {4: int.from_bytes(socket.inet_aton("10.0.0.0")),
-        6: int.from_bytes(socket.inet_pton(socket.AF_INET6, "2001:db8::"))}
+        6: int.from_bytes(socket.inet_pton(socket.AF_INET6, "2001:db8:7::"))}
 
 MASK = (1 << 64) - 1
 # 64 bits of the fractional part of the square roots of 2, 3, 5, 7, 11 and 13, made odd.
@@ -101,9 +101,11 @@ def hash_of(source, destination, sport, dport, protocol, seed, kind):
     if len(words) == 2 and kind == "flow":
         constants = CONSTANTS[0], CONSTANTS[4]
     total = 0
-    for word, constant in zip(words, constants):
-        product = (word ^ seed) * constant & MASK
-        total += product ^ product >> 32
+    for number, (word, constant) in enumerate(zip(words, constants)):
+        # The halves of an IPv6 client's address one after the other, all else in parallel.
+        chained = number == 1 and len(source) == 16
+        product = ((word ^ total if chained else word) ^ seed) * constant & MASK
+        total = (product ^ product >> 32) + (0 if chained else total)
     return (total * CONSTANTS[5] & MASK) >> 32
 
 
@@ -117,7 +119,9 @@ def check_format():
                 lab.reset(seed=seed)
                 lab.service(VIPS[version], 80, current=1, size=LARGE, hash=kind)
                 for _ in range(50):
-                    source, sport = generator.randbytes(width), generator.randrange(65536)
+                    # Of addresses that packets may come from.
+                    source = bytes([generator.randrange(128, 224)]) + generator.randbytes(width - 1)
+                    sport = generator.randrange(65536)
                     data = bytearray(frame(CLIENTS[version], VIPS[version], 1, 80).ljust(128, b"\0"))
                     data[start:start + width] = source
                     struct.pack_into(">H", data, port_at, sport)

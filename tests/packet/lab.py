@@ -223,12 +223,20 @@ class Lab:
 
     def target(self, number, address, port=8080, *, generation=1, live=1):
         self.maps["xlb_targets"].set(number, {"address": packed(address), "port": port,
-                                              "generation": generation, "live": live})
+                                              "generation": generation, "live": live,
+                                              "v6": family(address) == 6})
+
+    def by_flow(self, number):
+        """Records tell where the replies of this target come from."""
+        target = self.maps["xlb_targets"].get(number)
+        self.maps["xlb_targets"].set(number, target | {"by_flow": 1})
 
     def replies(self, address, port, vip, vip_port, backend, protocol=TCP, by_flow=0):
         self.by_family("xlb_replies", address).set(
             self.endpoint(address, port, protocol),
             {"address": packed(vip), "port": vip_port, "backend": backend, "by_flow": by_flow})
+        if by_flow:
+            self.by_flow(backend)
 
     def tuple(self, fields):
         return {"source": packed(fields["source"]), "destination": packed(fields["destination"]),

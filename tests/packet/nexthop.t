@@ -43,7 +43,7 @@ def check_cache():
         tap.equal(hop, {"destination": bytes.fromhex(backend_mac(1).replace(":", "")),
                         "source": bytes.fromhex(MACS["right"].replace(":", "")),
                         "ifindex": lab.ifindex["right"], "redirect": 1, "veth": 0,
-                        "generation": 1},
+                        "generation": 1, "mtu": 1500},
                   name + "what is cached of a next hop")
         tap.ok(age <= lab.hz, name + "and when", age)
 

@@ -159,7 +159,8 @@ def check_record():
             fields = flow(version, protocol)
             expected = {"slot": lab.lookup(frame(**fields))["slot"], "generation": 1,
                         "direction": lab.numbers["XLB_FORWARD"], "port": 0, "address": bytes(16),
-                        "reserved": 0}
+                        "closing": 0, "client": bytes(16), "client_port": 0,
+                        "reserved": bytes(2)}
             expected["backend"] = send(fields, flags)
             found = lab.records(fields)[place]
             age = lab.jiffies() - found.pop("seen") & 0xffffffff
@@ -295,6 +296,7 @@ def check_any_address_marked(version, protocol):
     tap.equal((send(asked), remembered(asked)), (1, (1, None)),
               name + "in a marked slot the way forth has a record as well")
     lab.backend(1, version, generation=2)
+    lab.by_flow(1)
     lab.mark(service, 1, 0)
     send(asked)
     tap.equal(lab.records(answered)[0]["generation"], 2,

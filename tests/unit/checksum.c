@@ -116,28 +116,28 @@ static struct wire wire_random(bool v6, bool udp)
 	return wire;
 }
 
-static void wire_translate(struct wire *wire, enum end end, const struct translation *to)
+static void wire_translate(struct wire *wire, enum end end, const struct translation *to, bool hop)
 {
 	memcpy(address_of(wire, end), to->address, wire->v6 ? 16 : 4);
-	*hops_of(wire) -= to->hop;
+	*hops_of(wire) -= hop;
 	if (to->port)
 		word_set(wire->bytes + wire->transport + 2 * end, to->port);
 }
 
-static void wire_rewrite(struct wire *wire, enum end end, const struct translation *to)
+static void wire_rewrite(struct wire *wire, enum end end, const struct translation *to, bool hop)
 {
 	struct packet packet = {
 		.ip4 = (void *)wire->bytes,
 		.ip6 = (void *)wire->bytes,
 		.ports = (void *)(wire->bytes + wire->transport),
 		.checksum = (void *)checksum_of(wire),
-		.protocol = wire->udp ? XLB_UDP : XLB_TCP,
+		.shape.protocol = wire->udp ? XLB_UDP : XLB_TCP,
 	};
 
 	if (wire->v6)
-		rewrite(&packet, end, to, true);
+		rewrite(&packet, end, to, hop, true);
 	else
-		rewrite(&packet, end, to, false);
+		rewrite(&packet, end, to, hop, false);
 }
 
 /* What the packet has before or shall have after: the crafted ones are rare. */
@@ -154,7 +154,8 @@ static void assert_rewritten(bool v6, bool udp, enum craft craft)
 {
 	struct wire wire = wire_random(v6, udp), expected;
 	enum end end = random32() % 2;
-	struct translation to = { .hop = random32() % 2 };
+	bool hop = random32() % 2;
+	struct translation to;
 	__u32 address[4], original[4];
 	__u16 port;
 
@@ -165,15 +166,16 @@ static void assert_rewritten(bool v6, bool udp, enum craft craft)
 	if (craft == SUMS_0_BEFORE || craft == ONES_BEFORE)
 		sums_clear(&wire);
 	expected = wire;
-	wire_translate(&expected, end, &to);
+	wire_translate(&expected, end, &to, hop);
 	if (craft == SUMS_0_AFTER) {
 		sums_clear(&expected);
 		/* The same packet before: it differs in what is translated alone. */
 		memcpy(original, address_of(&wire, end), sizeof(original));
 		port = word_get(wire.bytes + wire.transport + 2 * end);
 		wire = expected;
-		wire_translate(&wire, end, &(struct translation){ original, port, false });
-		*hops_of(&wire) += to.hop;
+		wire_translate(&wire, end, &(struct translation){ original, port },
+			       false);
+		*hops_of(&wire) += hop;
 	}
 	checksums_make(&wire);
 	checksums_make(&expected);
@@ -186,7 +188,7 @@ static void assert_rewritten(bool v6, bool udp, enum craft craft)
 	zeros += !word_get(checksum_of(&expected)) + (!v6 && !word_get(expected.bytes + 10));
 	all_ones += word_get(checksum_of(&expected)) == 0xffff;
 
-	wire_rewrite(&wire, end, &to);
+	wire_rewrite(&wire, end, &to, hop);
 	assert_memory_equal(wire.bytes, expected.bytes, wire.length);
 }
 
