@@ -34,8 +34,8 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, XLB_SERVICES_MAX * 2);
-	__type(key, __u8[16]);
+	__uint(max_entries, 2 * XLB_SERVICES_MAX);
+	__type(key, struct xlb_address);
 	__type(value, struct xlb_vip);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } xlb_vips SEC(".maps");

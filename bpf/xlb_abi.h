@@ -11,7 +11,7 @@
  * xlb_config      array, 1         0 -> xlb_config                     tools
  * xlb_services4   hash             xlb_endpoint4 -> xlb_service        tools
  * xlb_services6   hash             xlb_endpoint6 -> xlb_service        tools
- * xlb_vips        hash             address -> xlb_vip                  tools
+ * xlb_vips        hash             xlb_address -> xlb_vip              tools
  * xlb_backends    hash             xlb_backend_key -> xlb_backend      tools
  * xlb_targets     array            backend id -> xlb_target            tools
  * xlb_slots       array, mmap-able value number -> xlb_slots           tools
@@ -161,16 +161,17 @@ struct xlb_service {
 	enum xlb_mode mode;
 	enum xlb_hash hash;
 	__u8 updating;		/* 1 while a tool writes slots, left by one that died */
-	__u8 echo;		/* 1: wants echo requests to the VIP answered */
+	__u8 reserved;
 };
 
-/*
- * Every address that some service has (any address is none), IPv4 as
- * ::ffff:a.b.c.d: what a packet is about that has no port, or none that fits.
- */
+/* An address that some service has (any address is none), IPv4 as ::ffff:a.b.c.d. */
+struct xlb_address {
+	__u8 address[16];
+};
+
+/* What a packet is about that has no port, or none that can be read. */
 struct xlb_vip {
-	__u32 services;		/* how many have it */
-	__u32 echo;		/* how many of them have `echo` and a live backend */
+	__u32 services;		/* how many have the address */
 };
 
 /* Who owns a slot; read and written as one 4-byte word. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mode.h"
 #include "service.h"
 #include "session.h"
 #include "stats.h"
@@ -40,12 +41,8 @@ static enum status end_complete(const struct args *args, const struct service *s
 				struct endpoint *end)
 {
 	char text[ENDPOINT_TEXT];
-	bool v4 = address_is4(service->endpoint.address);
 
 	service_text(&service->endpoint, text);
-	if (address_is4(end->address) != v4)
-		return args_fail(args, STATUS_REFUSED, "service %s is IPv%d, its backends are too",
-				 text, v4 ? 4 : 6);
 	if (end->port && !service->endpoint.port)
 		return args_fail(args, STATUS_REFUSED, "service %s is on any port, its backends "
 				 "keep the client's: give no port", text);
@@ -96,7 +93,8 @@ static enum status cmd_add(struct context *context, struct args *args)
 		return STATUS_USAGE;
 	state = session_edit(context, args);
 	service = state ? service_choose(args, state, &given[SERVICE]) : NULL;
-	if (!service || end_complete(args, service, &end))
+	if (!service || end_complete(args, service, &end) ||
+	    mode_check(args, state, service, &end))
 		return STATUS_REFUSED;
 	other = state_backend(state, &end);
 	if (other)

@@ -4,11 +4,11 @@
  * packet could otherwise see too much:
  *
  *	1. services that are deleted go
- *	2. the configuration, if it is fresh or was edited
+ *	2. the configuration, if it is fresh or was edited, and VIPs that are new
  *	3. services whose slots change are marked `updating`; backends come in
  *	4. slots change owners
  *	5. backends go out, then the records that nobody needs
- *	6. services as they are to be
+ *	6. services as they are to be; VIPs of no service go
  *
  * A writer that dies leaves services `updating`, or backends, replies and live
  * targets that belong to nobody: state_open() finds them, and the next commit
@@ -229,10 +229,12 @@ int state_commit(struct state *state)
 		error = clock_grace();
 	error = error ?: commit_deletions(state);
 	error = error ?: commit_config(state);
+	error = error ?: write_vips(state);
 	error = error ?: commit_in(state);
 	error = error ?: commit_slots(state);
 	error = error ?: commit_out(state);
 	error = error ?: commit_records(state);
 	error = error ?: commit_services(state);
+	error = error ?: erase_vips(state);
 	return error ?: commit_needs(state);
 }

@@ -17,6 +17,21 @@ struct walk {
 	__u64 records, embryonic, replies, gone;	/* counted */
 };
 
+static bool record_replies(const struct record *record)
+{
+	return record->flow->direction == XLB_REPLY ||
+	       record->flow->direction == XLB_NAT_REPLY;
+}
+
+/* An address that a record holds, of the family of its ends. */
+static void recorded_address(const struct record *record, __u8 *address, const __u8 *bytes)
+{
+	if (address_is4(record->from.address))
+		address_from4(address, bytes);
+	else
+		memcpy(address, bytes, 16);
+}
+
 /* The flow as its client sees it, whichever way the record runs. */
 static void flow_ends(const struct record *record, struct endpoint *client,
 		      struct endpoint *vip)
@@ -25,14 +40,30 @@ static void flow_ends(const struct record *record, struct endpoint *client,
 
 	*client = record->from;
 	*vip = record->to;
-	if (flow->direction != XLB_REPLY)
+	if (!record_replies(record))
 		return;
 	*client = record->to;
 	vip->port = flow->port;
-	if (address_is4(record->from.address))
-		address_from4(vip->address, flow->address);
-	else
-		memcpy(vip->address, flow->address, sizeof(vip->address));
+	recorded_address(record, vip->address, flow->address);
+	if (flow->direction == XLB_NAT_REPLY) {
+		client->port = flow->client_port;
+		recorded_address(record, client->address, flow->client);
+	}
+}
+
+/* Mode nat: whom the backend takes the flow's packets to be from. */
+static void source_print(struct output *output, const struct record *record)
+{
+	struct endpoint source = record->to;
+	char text[ENDPOINT_TEXT];
+
+	if (record->flow->direction == XLB_NAT_FORWARD) {
+		source.port = record->flow->port;
+		recorded_address(record, source.address, record->flow->address);
+	} else if (record->flow->direction != XLB_NAT_REPLY) {
+		return;
+	}
+	output_string(output, "source", backend_text(&source, text));
 }
 
 static void record_print(struct walk *walk, const struct state *state,
@@ -48,9 +79,9 @@ static void record_print(struct walk *walk, const struct state *state,
 	output_string(walk->output, "to", service_text(&vip, text));
 	output_string(walk->output, "backend",
 		      record->backend ? backend_text(&record->backend->end, text) : NULL);
-	output_string(walk->output, "direction",
-		      record->flow->direction == XLB_REPLY ? "reply" : "forward");
-	if (record->flow->direction != XLB_REPLY)
+	source_print(walk->output, record);
+	output_string(walk->output, "direction", record_replies(record) ? "reply" : "forward");
+	if (!record_replies(record))
 		output_number(walk->output, "slot", record->flow->slot);
 	output_number(walk->output, "silent",
 		      record_silence(record, walk->now) / state->config.hz);
@@ -77,7 +108,7 @@ static bool record_count(const struct state *state, const struct record *record,
 		return false;
 	walk->records++;
 	walk->embryonic += record->embryonic;
-	walk->replies += record->flow->direction == XLB_REPLY;
+	walk->replies += record_replies(record);
 	walk->gone += !record->backend;
 	return false;
 }

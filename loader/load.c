@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 
 #include "clock.h"
+#include "mode.h"
 #include "state.h"
 
 static int config_load(struct state *state)
@@ -23,6 +24,7 @@ static int config_load(struct state *state)
 		.idle = XLB_IDLE_DEFAULT,
 		.table = XLB_TABLE_DEFAULT,
 		.records = XLB_RECORDS_DEFAULT,
+		.gue_port = XLB_GUE_PORT_DEFAULT,
 	};
 	return 0;
 }
@@ -175,7 +177,8 @@ static int reply_load(struct state *state, const struct endpoint *end, const voi
 	struct backend *backend = state_backend(state, end);
 	struct endpoint *strays;
 
-	if (backend && backend->end.port == end->port) {
+	if (backend && backend->end.port == end->port &&
+	    mode_replies(backend->service->value.mode)) {
 		backend->answered = backend->value.id == reply->backend;
 		return 0;
 	}
@@ -196,14 +199,16 @@ static int replies_load(struct state *state)
 	return error ?: endpoints_load(state, MAP_REPLIES6, true, size, reply_load);
 }
 
-/* A target lives exactly if its backend is not down; each backend has a reply. */
+/* A target lives exactly if its backend is not down; each backend whose replies pass
+ * through has one. */
 static void backends_check(struct state *state)
 {
 	for (__u32 id = 1; id < state->maps.entries[MAP_TARGETS]; id++) {
 		const struct backend *backend = state->by_id[id];
 		bool live = backend && backend_state(backend) != XLB_DOWN;
 
-		if (state->targets[id].live != live || (backend && !backend->answered))
+		if (state->targets[id].live != live || (backend && !backend->answered &&
+							     mode_replies(backend->service->value.mode)))
 			state->repair = true;
 	}
 }

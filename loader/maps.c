@@ -28,7 +28,7 @@ static const struct {
 			    sizeof(struct xlb_service) },
 	[MAP_SERVICES6] = { "xlb_services6", sizeof(struct xlb_endpoint6),
 			    sizeof(struct xlb_service) },
-	[MAP_VIPS] = { "xlb_vips", 16, sizeof(struct xlb_vip) },
+	[MAP_VIPS] = { "xlb_vips", sizeof(struct xlb_address), sizeof(struct xlb_vip) },
 	[MAP_BACKENDS] = { "xlb_backends", sizeof(struct xlb_backend_key),
 			   sizeof(struct xlb_backend) },
 	[MAP_TARGETS] = { "xlb_targets", sizeof(__u32), sizeof(struct xlb_target) },

@@ -103,7 +103,7 @@ static bool may_be_recorded(const struct state *state, const struct service *ser
 	static const struct xlb_needs none;
 	const struct xlb_slot *slots = state_slots(state, service);
 
-	if (service->value.updating)
+	if (service->value.updating || service->value.mode == XLB_NAT)
 		return true;
 	/* Those of a service on any address or port, of which this one takes a part. */
 	if (!service->written)

@@ -36,7 +36,7 @@ static void record_resolve(const struct state *state, struct record *record)
 	if (id < state->maps.entries[MAP_TARGETS] &&
 	    state->targets[id].generation == record->flow->generation)
 		record->backend = state->by_id[id];
-	if (record->flow->direction == XLB_FORWARD)
+	if (record->flow->direction == XLB_FORWARD || record->flow->direction == XLB_NAT_FORWARD)
 		record->service = state_service_match(state, &record->to);
 	else if (record->backend)
 		record->service = record->backend->service;
@@ -92,6 +92,21 @@ __u32 record_silence(const struct record *record, __u64 now)
 	return silence < 0xffff0000 ? silence : 0;
 }
 
+/* Mode nat has a record of every flow, for as long as that may go on. */
+static bool record_is_nat(const struct record *record)
+{
+	return record->flow->direction == XLB_NAT_FORWARD ||
+	       record->flow->direction == XLB_NAT_REPLY;
+}
+
+static bool record_closed(const struct record *record)
+{
+	const enum xlb_closing both = XLB_CLOSING_CLIENT | XLB_CLOSING_BACKEND;
+
+	return record->flow->closing & XLB_CLOSING_RESET ||
+	       (record->flow->closing & both) == both;
+}
+
 /* An unmarked slot has no records: the next mark must not find old ones. */
 static bool record_unmarked(const struct state *state, const struct record *record)
 {
@@ -109,10 +124,15 @@ static bool record_stale(const struct state *state, const struct record *record,
 
 	if (!service || !record->backend)
 		return true;
+	if (record_is_nat(record) != (service->value.mode == XLB_NAT))
+		return true;
 	if (service->flush)
 		return true;
 	if (!service->collect)
 		return false;
+	if (record_closed(record) &&
+	    record_silence(record, *now) > XLB_CLOSED_SECONDS * state->config.hz)
+		return true;
 	return record_unmarked(state, record) ||
 	       record_silence(record, *now) > state->config.idle * state->config.hz;
 }

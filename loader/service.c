@@ -4,14 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mode.h"
 #include "service.h"
 #include "session.h"
 #include "stats.h"
-
-static const struct choice modes[] = {
-	{ "dnat", XLB_DNAT },
-	{},
-};
 
 static const struct choice hashes[] = {
 	{ "flow", XLB_HASH_FLOW },
@@ -22,7 +18,7 @@ static const struct choice hashes[] = {
 enum { MODE, HASH, TABLE, SETTLE, KEYWORDS };
 
 static const struct keyword service_keywords[KEYWORDS + 1] = {
-	[MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = modes },
+	[MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = mode_choices },
 	[HASH] = { .name = "hash", .type = KEYWORD_CHOICE, .choices = hashes },
 	[TABLE] = TABLE_KEYWORD,
 	[SETTLE] = SETTLE_KEYWORD,
@@ -57,6 +53,8 @@ static enum status cmd_add(struct context *context, struct args *args)
 		return STATUS_REFUSED;
 	if (state_service(state, &endpoint))
 		return args_fail(args, STATUS_REFUSED, "exists already");
+	if (given[MODE].given)
+		value.mode = given[MODE].number;
 	if (given[HASH].given)
 		value.hash = given[HASH].number;
 	value.table.size = given[TABLE].given ? given[TABLE].number : state->config.table;
@@ -72,6 +70,8 @@ static const char *change_moves(const struct service *service, const struct keyw
 		return "table";
 	if (given[HASH].given && given[HASH].number != service->value.hash)
 		return "hash";
+	if (given[MODE].given && given[MODE].number != service->value.mode)
+		return "mode";
 	return NULL;
 }
 
@@ -129,6 +129,8 @@ static enum status cmd_change(struct context *context, struct args *args)
 		error = state_service_resize(state, service, given[TABLE].number, &full);
 	if (error)
 		return full_fail(args, state, full, error);
+	if (given[MODE].given)
+		service->value.mode = given[MODE].number;
 	if (given[HASH].given)
 		service->value.hash = given[HASH].number;
 	if (given[SETTLE].given)
@@ -166,7 +168,7 @@ static void service_show(struct output *output, const struct state *state,
 	output_detail(output, "address", json_string(address_text(endpoint->address, text)));
 	output_detail(output, "port", json_integer(endpoint->port));
 	output_detail(output, "protocol", json_string(protocol));
-	output_string(output, "mode", choice_name(modes, service->value.mode));
+	output_string(output, "mode", choice_name(mode_choices, service->value.mode));
 	output_string(output, "hash", choice_name(hashes, service->value.hash));
 	output_number(output, "table", service->value.table.size);
 	output_number(output, "settle", service->value.settle);
@@ -219,7 +221,7 @@ static const struct command commands[] = {
 
 const struct object service_object = {
 	.name = "service",
-	.usage = "xlb service { add | change } SERVICE [ mode dnat ] [ hash { flow | source } ]\n"
+	.usage = "xlb service { add | change } SERVICE [ mode MODE ] [ hash { flow | source } ]\n"
 		 "                          [ table SIZE ] [ settle SECONDS ]\n"
 		 "       xlb service del SERVICE\n"
 		 "       xlb service [ show [ SERVICE ] ]\n"
@@ -227,6 +229,7 @@ const struct object service_object = {
 		 "ADDRESS := { a.b.c.d | [IPv6] | * | [*] }\n"
 		 "PORT := { 1..65535 | * }\n"
 		 "PROTOCOL := { tcp | udp }\n"
+		 "MODE := { dnat | nat | dr | ipip | gue }\n"
 		 "SIZE := a prime number from 251 to 655373\n",
 	.commands = commands,
 };

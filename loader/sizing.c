@@ -23,20 +23,22 @@ struct sizing {
 	int keyword;
 	unsigned per_entry;	/* what the keyword counts, in an entry */
 	unsigned more;		/* entries besides */
+	unsigned times;		/* of them, for each that the keyword counts */
 };
 
 static const struct sizing sizings[SIZING_MAPS] = {
-	{ "xlb_services4", SIZING_SERVICES, 1, 0 },
-	{ "xlb_services6", SIZING_SERVICES, 1, 0 },
-	{ "xlb_backends", SIZING_BACKENDS, 1, 0 },
-	{ "xlb_replies4", SIZING_BACKENDS, 1, 0 },
-	{ "xlb_replies6", SIZING_BACKENDS, 1, 0 },
-	{ "xlb_targets", SIZING_BACKENDS, 1, 1 },
-	{ "xlb_nexthops", SIZING_BACKENDS, 1, 1 },
-	{ "xlb_stats", SIZING_BACKENDS, 1, 1 },
-	{ "xlb_slots", SIZING_SLOTS, XLB_SLOTS_PER_VALUE, 0 },
-	{ "xlb_flows4", SIZING_FLOWS, 1, 0 },
-	{ "xlb_flows6", SIZING_FLOWS, 1, 0 },
+	{ "xlb_services4", SIZING_SERVICES, 1, 0, 1 },
+	{ "xlb_services6", SIZING_SERVICES, 1, 0, 1 },
+	{ "xlb_vips", SIZING_SERVICES, 1, 0, 2 },
+	{ "xlb_backends", SIZING_BACKENDS, 1, 0, 1 },
+	{ "xlb_replies4", SIZING_BACKENDS, 1, 0, 1 },
+	{ "xlb_replies6", SIZING_BACKENDS, 1, 0, 1 },
+	{ "xlb_targets", SIZING_BACKENDS, 1, 1, 1 },
+	{ "xlb_nexthops", SIZING_BACKENDS, 1, 1, 1 },
+	{ "xlb_stats", SIZING_BACKENDS, 1, 1, 1 },
+	{ "xlb_slots", SIZING_SLOTS, XLB_SLOTS_PER_VALUE, 0, 1 },
+	{ "xlb_flows4", SIZING_FLOWS, 1, 0, 1 },
+	{ "xlb_flows6", SIZING_FLOWS, 1, 0, 1 },
 };
 
 void sizing_fill(const struct keyword *keywords, struct object_size *sizes)
@@ -48,7 +50,8 @@ void sizing_fill(const struct keyword *keywords, struct object_size *sizes)
 		if (keyword->given)
 			*sizes++ = (struct object_size){
 				.map = sizing->map,
-				.entries = (keyword->number + sizing->per_entry - 1) /
+				.entries = (keyword->number * sizing->times +
+					    sizing->per_entry - 1) /
 					   sizing->per_entry + sizing->more,
 			};
 	}

@@ -15,7 +15,7 @@ enum {
 };
 
 /* How many maps that is at most. */
-#define SIZING_MAPS 11
+#define SIZING_MAPS 12
 
 extern const struct keyword sizing_keywords[SIZING_KEYWORDS];
 

@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "mode.h"
 #include "write.h"
 
 static int put(const struct state *state, enum map map, const void *key, const void *value)
@@ -88,21 +89,25 @@ static int target_make(struct state *state, const struct backend *backend)
 	target->port = backend->end.port;
 	target->generation = generation;
 	target->v6 = !address_is4(address);
-	target->by_flow = address_is_any(backend->service->endpoint.address);
+	target->by_flow = backend->service->value.mode == XLB_DNAT &&
+			  address_is_any(backend->service->endpoint.address);
 	return write_live(state, backend->value.id, 0);
 }
 
 static int reply_put(struct state *state, const struct backend *backend)
 {
 	const struct endpoint *vip = &backend->service->endpoint;
+	bool nat = backend->service->value.mode == XLB_NAT;
 	struct xlb_reply reply = {
-		.port = vip->port,
+		.port = nat ? 0 : vip->port,
 		.backend = backend->value.id,
-		.by_flow = address_is_any(vip->address),
+		.by_flow = nat || address_is_any(vip->address),
 	};
 	union endpoint_key key;
 
-	memcpy(reply.address, address_bytes(vip->address), address_is4(vip->address) ? 4 : 16);
+	if (!nat)
+		memcpy(reply.address, address_bytes(vip->address),
+		       address_is4(vip->address) ? 4 : 16);
 	endpoint_to_key(&backend->end, &key);
 	return put(state, family(&backend->end, MAP_REPLIES4, MAP_REPLIES6), &key, &reply);
 }
@@ -119,7 +124,7 @@ int write_backend(struct state *state, struct backend *backend)
 		if (!error && live)
 			error = write_live(state, id, 1);
 	}
-	if (!error && !backend->answered)
+	if (!error && !backend->answered && mode_replies(backend->service->value.mode))
 		error = reply_put(state, backend);
 	if (!error && backend->edited)
 		error = put(state, MAP_BACKENDS, &backend->key, &backend->value);

@@ -18,6 +18,10 @@ int write_backend(struct state *state, struct backend *backend);
 int erase_backend(const struct state *state, const struct backend *backend);
 int erase_reply(const struct state *state, const struct endpoint *end);
 
+/* The addresses of all services are put in; those of no service go. */
+int write_vips(const struct state *state);
+int erase_vips(const struct state *state);
+
 int write_live(struct state *state, __u16 id, bool live);
 
 #endif

@@ -106,15 +106,15 @@ def check_round_trip():
 
 def check_config():
     seen = fresh()
-    defaults = "seed 0x786c622d73656564 settle 30 idle 900 table 16381 records 4096\n"
+    defaults = "seed 0x786c622d73656564 settle 30 idle 900 table 16381 records 4096 gue 6080\n"
     tap.equal(shown("config"), defaults, "defaults, while nobody has written")
     tap.equal(seen.maps["xlb_config"].get(0)["abi"], 0, "and showing them writes nothing")
-    other = "seed 0xffffffffffffffff settle 1 idle 2 table 251 records 0"
+    other = "seed 0xffffffffffffffff settle 1 idle 2 table 251 records 0 gue 6080"
     xlb("config", "set", *other.split(), status=0)
     tap.equal(shown("config", "show"), other + "\n", "config show prints what set takes")
     config = seen.maps["xlb_config"].get(0)
     tap.equal((config["abi"], config["seed"], config["hz"]),
-              (1, 2 ** 64 - 1, round(1 / __import__("time").clock_getres(6))), "in xlb_config")
+              (2, 2 ** 64 - 1, round(1 / __import__("time").clock_getres(6))), "in xlb_config")
     xlb("service", "add", WEB, status=0)
     tap.equal(shown("service"), f"{WEB} mode dnat hash flow table 251 settle 1\n",
               "a new service has them")
