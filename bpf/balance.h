@@ -165,19 +165,19 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 		if (recorded == RECORD_CONFLICT)
 			return drop(record_conflict);
 	}
+	if (mode == XLB_DNAT) {
+		to.address = (const __u32 *)target->address;
+		to.port = target->port;
+		rewrite(p, DESTINATION, &to, way == WAY_SEND, v6);
+	} else if (mode >= XLB_IPIP && !encapsulate(p, config, target, mode, choice.hash,
+						    way == WAY_SEND, v6)) {
+		return XDP_DROP;
+	}
 	count_in(p, choice.backend,
 		 packet_opens(p) || (p->shape.protocol == XLB_UDP &&
 				     (choice.recorded || recorded == RECORD_NEW)));
 	if (mode == XLB_DR)
 		return forward_direct(p, &hop, way, choice.backend);
-	if (mode >= XLB_IPIP) {
-		if (!encapsulate(p, config, target, mode, choice.hash, way == WAY_SEND, v6))
-			return XDP_DROP;
-	} else {
-		to.address = (const __u32 *)target->address;
-		to.port = target->port;
-		rewrite(p, DESTINATION, &to, way == WAY_SEND, v6);
-	}
 	return likely(way == WAY_SEND) ? transmit(p, &hop) : XDP_PASS;
 }
 

@@ -25,7 +25,8 @@ static __always_inline __u64 direct(struct packet *p, const struct xlb_config *c
 	service = service_find(&tuple, &config->needs, v6, &any_address);
 	if (!service)
 		return reply(p, &tuple, config, v6);
-	if (unlikely(any_address) && destination_odd(p, v6))
+	/* All zero is how a service on any address is written down. */
+	if (unlikely(any_address || !*tuple_destination(&tuple, v6)) && destination_odd(p, v6))
 		return drop(bad_destination);
 	return balance(p, &tuple, config, service, v6);
 }

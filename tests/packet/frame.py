@@ -14,18 +14,20 @@ XLB_MAC = "02:00:00:00:00:01"
 
 def frame(source, destination, sport, dport, protocol="tcp", *, ttl=64, flags="A",
           payload=b"payload", tags=(), smac=CLIENT_MAC, dmac=XLB_MAC, options=(),
-          checksum=None, pad=0, fragment=None, header=()):
+          checksum=None, pad=0, extensions=(), fragment=None, header=()):
     """A whole frame; fields that are not given are as in any ordinary packet.
 
     `tags` are VLAN headers from the outside in, `options` IPv4 options, `header` more
-    fields of the IP header, `fragment` those of IPv6's fragment header, `pad` the
-    length that Ethernet pads the frame to.
+    fields of the IP header, `extensions` IPv6 headers after it, `fragment` the fields of
+    IPv6's fragment header, `pad` the length that Ethernet pads the frame to.
     """
     packet = Ether(src=smac, dst=dmac)
     for tag in tags:
         packet /= tag.copy()
     if ":" in destination:
         packet /= IPv6(src=source, dst=destination, hlim=ttl, **dict(header))
+        for extension in extensions:
+            packet /= extension.copy()
         if fragment is not None:
             packet /= IPv6ExtHdrFragment(**fragment)
     else:

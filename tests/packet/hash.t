@@ -9,6 +9,7 @@ import struct
 from collections import Counter
 
 import tap
+from flowhash import hash_of
 from frame import frame
 from lab import CLIENTS, VERSIONS, VIPS, Lab
 
@@ -24,11 +25,6 @@ SLOT = next(member["bits_offset"] // 8 for member in lab.header.struct("xlb_look
             if member["name"] == "slot")
 BASE = {4: int.from_bytes(socket.inet_aton("10.0.0.0")),
         6: int.from_bytes(socket.inet_pton(socket.AF_INET6, "2001:db8:7::"))}
-
-MASK = (1 << 64) - 1
-# 64 bits of the fractional part of the square roots of 2, 3, 5, 7, 11 and 13, made odd.
-CONSTANTS = (0x6a09e667f3bcc909, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b,
-             0xa54ff53a5f1d36f1, 0x510e527fade682d1, 0x9b05688c2b3e6c1f)
 
 # Name -> flow number -> (what is added to the first client's address, its port).
 PATTERNS = {
@@ -85,28 +81,6 @@ def check_even(name, version, pattern, size=SMALL, flows=FLOWS, **service):
     lab.service(VIPS[version], 80, current=1, size=size, **service)
     found = deviation(slots_of(version, pattern, flows), size)
     tap.ok(found < SIGMAS, f"IPv{version}, {size} slots: {name}", f"{found:.1f} deviations")
-
-
-def hash_of(source, destination, sport, dport, protocol, seed, kind):
-    """The flow hash once more, from its description: nodes of any version must agree on it."""
-    ends = sport | dport << 16 | protocol << 32
-    little = [int.from_bytes(address, "little") for address in (source, destination)]
-    if kind == "source":
-        words = [little[0]] if len(source) == 4 else [little[0] & MASK, little[0] >> 64]
-    elif len(source) == 4:
-        words = [little[0] | little[1] << 32, ends]
-    else:
-        words = [half for each in little for half in (each & MASK, each >> 64)] + [ends]
-    constants = CONSTANTS[:len(words)]
-    if len(words) == 2 and kind == "flow":
-        constants = CONSTANTS[0], CONSTANTS[4]
-    total = 0
-    for number, (word, constant) in enumerate(zip(words, constants)):
-        # The halves of an IPv6 client's address one after the other, all else in parallel.
-        chained = number == 1 and len(source) == 16
-        product = ((word ^ total if chained else word) ^ seed) * constant & MASK
-        total = (product ^ product >> 32) + (0 if chained else total)
-    return (total * CONSTANTS[5] & MASK) >> 32
 
 
 def check_format():

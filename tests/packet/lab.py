@@ -90,6 +90,11 @@ def packed(address):
     return socket.inet_pton(socket.AF_INET6 if family(address) == 6 else socket.AF_INET, address)
 
 
+def mapped(address):
+    """In 16 bytes, IPv4 as ::ffff:a.b.c.d."""
+    return packed(address) if family(address) == 6 else bytes(10) + b"\xff\xff" + packed(address)
+
+
 def enter_namespaces():
     """Mounts, pins and links of this process's own: all are gone when it exits."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -180,8 +185,9 @@ class Lab:
         self.maps["xlb_config"].set(0, {"abi": self.numbers["ABI"], "hz": self.hz, "seed": 1,
                                         "settle": 30, "idle": 900, "records": 1000} | fields)
 
-    def redirects(self, link, takes=1, veth=0):
-        self.maps["xlb_links"].set(self.ifindex[link], {"redirect": takes, "veth": veth})
+    def redirects(self, link, takes=1, veth=0, mtu=1500):
+        self.maps["xlb_links"].set(self.ifindex[link], {"redirect": takes, "veth": veth,
+                                                        "mtu": mtu})
 
     def protocol(self, name):
         return self.numbers[f"XLB_{name.upper()}"]
@@ -193,17 +199,24 @@ class Lab:
         return {"address": packed(address), "port": port, "protocol": self.protocol(protocol)}
 
     def service(self, address, port, protocol=TCP, *, current=0, previous=0, size=251,
-                hash="flow", settle_until=0):
+                hash="flow", settle_until=0, mode="dnat"):
         """A service all of whose slots are {current, previous}."""
         made = Service(self.by_family("xlb_services", address),
                        self.endpoint(address, port, protocol), self.next_slot, size)
         self.next_slot += (size + 15) // 16 * 16
         self.owners(made, [(current, previous)] * size)
         made.services.set(made.key, {"table": {"first": made.first, "size": size},
-                                     "mode": self.numbers["XLB_DNAT"],
+                                     "mode": self.numbers[f"XLB_{mode.upper()}"],
                                      "hash": self.numbers[f"XLB_HASH_{hash.upper()}"],
                                      "settle": 30, "settle_until": settle_until})
+        if any(packed(address)):
+            self.vip(address)
         return made
+
+    def vip(self, address):
+        """One more service on the address."""
+        vips, key = self.maps["xlb_vips"], {"address": mapped(address)}
+        vips.set(key, {"services": (vips.get(key) or {"services": 0})["services"] + 1})
 
     def owners(self, service, pairs):
         """Slot by slot: (current, previous)."""

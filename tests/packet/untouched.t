@@ -13,7 +13,8 @@ from frame import CLIENT_MAC, TAGS, XLB_MAC, frame
 from lab import CLIENTS, DROP, PASS, VERSIONS, VIPS, Lab
 
 lab = Lab()
-PORT_OF_4_WORDS = 0x020a        # a header cut to 4 words ends before the VIP 192.0.2.10
+OTHERS = {4: "192.0.2.11", 6: "2001:db8::11"}
+PORT_OF_4_WORDS = 0x020b        # a header cut to 4 words ends before the address 192.0.2.11
 
 
 def strangers():
@@ -21,6 +22,7 @@ def strangers():
     ethernet = Ether(src=CLIENT_MAC, dst=XLB_MAC)
     ip4 = ethernet / IP(src=CLIENTS[4], dst=VIPS[4])
     ip6 = ethernet / IPv6(src=CLIENTS[6], dst=VIPS[6])
+    other6 = ethernet / IPv6(src=CLIENTS[6], dst=OTHERS[6])
     served = TCP(dport=80) / Raw(b"payload")
     three = ethernet / Dot1Q(vlan=1) / Dot1Q(vlan=2) / Dot1Q(vlan=3)
     return {
@@ -30,17 +32,17 @@ def strangers():
         "ICMPv6": ip6 / ICMPv6EchoRequest(),
         "another port": ip4 / TCP(dport=81),
         "another port over IPv6": ip6 / TCP(dport=81),
-        "another address": ethernet / IP(src=CLIENTS[4], dst="192.0.2.11") / served,
+        "another address": ethernet / IP(src=CLIENTS[4], dst=OTHERS[4]) / served,
         "another protocol on the port": ip4 / UDP(dport=80),
         "GRE": ethernet / IP(src=CLIENTS[4], dst=VIPS[4], proto=47) / Raw(bytes(40)),
         "an unknown ethertype": Ether(src=CLIENT_MAC, dst=XLB_MAC, type=0x88cc) / Raw(bytes(60)),
         "a length for an ethertype": Ether(src=CLIENT_MAC, dst=XLB_MAC, type=46) / Raw(bytes(46)),
         "three VLAN tags": three / IP(src=CLIENTS[4], dst=VIPS[4]) / served,
-        "a later fragment": ethernet / IP(src=CLIENTS[4], dst=VIPS[4], frag=100) / served,
-        "a later fragment over IPv6": ip6 / IPv6ExtHdrFragment(offset=100, m=1) / served,
-        "IPv4 of another version": ethernet / IP(version=5, src=CLIENTS[4], dst=VIPS[4]) / served,
-        "IPv6 of another version": ethernet / IPv6(version=4, src=CLIENTS[6], dst=VIPS[6]) / served,
-        "a header length of 4 words": ethernet / IP(ihl=4, src=CLIENTS[4], dst=VIPS[4]) / served,
+        "a later fragment": ethernet / IP(src=CLIENTS[4], dst=OTHERS[4], frag=100) / served,
+        "a later fragment over IPv6": other6 / IPv6ExtHdrFragment(offset=100, m=1) / served,
+        "IPv4 of another version": ethernet / IP(version=5, dst=OTHERS[4]) / served,
+        "IPv6 of another version": ethernet / IPv6(version=4, dst=OTHERS[6]) / served,
+        "a header length of 4 words": ethernet / IP(ihl=4, dst=OTHERS[4]) / served,
         "zeroes": Raw(bytes(60)),
     }
 
@@ -58,20 +60,21 @@ def check_strangers():
 
 
 def check_runts():
-    """Cut inside the headers it is no packet of ours; after them its lengths lie."""
+    """Cut inside the IP header it is no packet of ours; after that its lengths lie."""
     for version in VERSIONS:
         for protocol in ("tcp", "udp"):
             for tags in TAGS:
                 lab.reset()
                 path = lab.balanced(version, protocol, "left")
                 whole = frame(**path.asked, tags=tags)
-                headers = len(whole) - len(b"payload")
+                headers = 14 + 4 * len(tags) + (20 if version == 4 else 40)
                 runts = [whole[:length] for length in range(SHORTEST_FRAME, len(whole))]
                 got = [lab.run(runt) for runt in runts]
                 wanted = [(PASS if len(runt) < headers else DROP, runt) for runt in runts]
                 tap.equal([len(runts[at]) for at in range(len(runts)) if got[at] != wanted[at]], [],
                           f"{protocol} over IPv{version}, {len(tags)} VLAN tags, cut at every byte")
-                tap.equal(lab.drops(), {"bad_length": len(whole) - headers},
+                tap.equal(lab.drops(),
+                          {"bad_length": len(whole) - max(headers, SHORTEST_FRAME)},
                           "and counted if dropped")
 
 
