@@ -127,6 +127,14 @@ static unsigned rows_choose(const struct options *options, unsigned *order)
 	return count;
 }
 
+static bool rows_want(const unsigned *order, unsigned count, enum program program)
+{
+	while (count--)
+		if (rows[order[count]].program == program)
+			return true;
+	return false;
+}
+
 /* `passes` takes a value a row and turn. */
 static int rows_measure(const struct world *world, const struct options *options,
 			unsigned *order, unsigned count, double *passes)
@@ -253,5 +261,6 @@ int main(int argc, char **argv)
 		perror("bench: CPU");
 		return 1;
 	}
-	return world_open(&world, options.object) || bench(&world, &options, order, count);
+	return world_open(&world, options.object, rows_want(order, count, XLB_ROOMY)) ||
+	       bench(&world, &options, order, count);
 }

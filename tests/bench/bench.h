@@ -10,6 +10,8 @@
 
 /* Every frame is as long, so that restoring one costs every row the same. */
 #define BENCH_FRAME_SIZE 96
+/* What encapsulation adds at most: IPv6, UDP and GUE. */
+#define BENCH_GROWTH_MAX 52
 
 /*
  * Where the next packet comes from.  Flow n is `frame` with n added to the
@@ -20,12 +22,13 @@ struct bench_source {
 	__u64 frame[BENCH_FRAME_SIZE / 8];	/* flow 0 */
 	__u32 flows;
 	__u32 next;		/* number of the next packet's flow */
+	__u32 step;		/* and how much further that after it is; < flows */
 	__u16 zero_check;	/* what a transport checksum of 0 is sent as */
 	__u8 address;		/* offsets into the frame: client's last 4 bytes, */
 	__u8 port;		/* client's port, */
 	__u8 ip_check;		/* checksum of the IPv4 header, 0: none, */
 	__u8 check;		/* TCP or UDP checksum */
-	__u8 reserved[6];
+	__u8 reserved[2];
 };
 
 /* Low bits of the client's port that vary with the flow. */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The least that XDP can do with a packet: pass it, and send it back where it came from. */
+/* The least that XDP can do with a packet: pass it, make room in front of it, and send it
+ * back where it came from. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/ip.h>
 #include <bpf/bpf_helpers.h>
 
 SEC("xdp")
@@ -9,6 +11,13 @@ int bench_pass(struct xdp_md *ctx)
 {
 	(void)ctx;
 	return XDP_PASS;
+}
+
+/* Room for an IPv4 header. */
+SEC("xdp")
+int bench_push(struct xdp_md *ctx)
+{
+	return bpf_xdp_adjust_head(ctx, -(int)sizeof(struct iphdr)) ? XDP_ABORTED : XDP_PASS;
 }
 
 SEC("xdp")

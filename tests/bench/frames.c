@@ -1,41 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Makes the benchmark's frames, and tells whether a program did the right thing to one. */
+/* Makes the benchmark's frames, and the addresses that are in them. */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <string.h>
 
 #include "frames.h"
 
-/* `ip link` gives the interface the one, the gateway's neighbour entry the other. */
+/* tests/bench/run gives these to the interfaces and neighbours. */
 const __u8 gateway_mac[6] = { 2, 0, 0, 0, 0, 1 };
-static const __u8 own_mac[6] = { 2, 0, 0, 0, 0, 2 };
+const __u8 own_mac[6] = { 2, 0, 0, 0, 0, 2 };
+const __u8 backend_mac[5] = { 2, 0, 0, 0, 1 };
 
 /* Flow 0's port; the flows' numbers fill the low bits. */
 #define CLIENT_PORT (1 << BENCH_PORT_BITS)
 /* Client networks are from 20.0.0.0/8 on, one a row. */
 #define CLIENT_NETWORK 20
+/* What backends of mode nat reply to in rows of replies: an address a flow, since
+ * only addresses have room for a flow's whole number. */
+#define NAT_NETWORK 11
 #define HOPS 64
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
+#define IP4_CHECK 24
 
-/* Offsets into the frame. */
-static const struct layout {
-	__u16 type;
-	unsigned hops, source, destination, size, transport;
-} layouts[] = {
+const struct layout layouts[FAMILIES] = {
 	[IPV4] = { ETH_P_IP, 22, 26, 30, 4, 34 },
 	[IPV6] = { ETH_P_IPV6, 21, 22, 38, 16, 54 },
 };
 
-#define IP4_CHECK 24
+const struct service_kind service_kinds[SERVICES] = {
+	[SERVICE_STEADY] = { XLB_DNAT, POOL_CURRENT, { IPV4, IPV6 } },
+	[SERVICE_MARKED] = { XLB_DNAT, POOL_CURRENT, { IPV4, IPV6 } },
+	[SERVICE_NAT] = { XLB_NAT, POOL_NAT, { IPV4, IPV6 } },
+	[SERVICE_DR] = { XLB_DR, POOL_ON_LINK, { IPV4, IPV6 } },
+	[SERVICE_IPIP4] = { XLB_IPIP, POOL_TUNNEL, { IPV4, IPV4 } },
+	[SERVICE_IPIP6] = { XLB_IPIP, POOL_TUNNEL, { IPV6, IPV6 } },
+	[SERVICE_GUE4] = { XLB_GUE, POOL_TUNNEL, { IPV4, IPV4 } },
+	[SERVICE_GUE6] = { XLB_GUE, POOL_TUNNEL, { IPV6, IPV6 } },
+};
 
-static void put16(__u8 *at, __u16 value)
+void put16(__u8 *at, __u16 value)
 {
 	at[0] = value >> 8;
 	at[1] = value;
 }
 
-static __u16 get16(const __u8 *at)
+__u16 get16(const __u8 *at)
 {
 	return at[0] << 8 | at[1];
 }
@@ -45,39 +55,65 @@ unsigned address_size(enum family family)
 	return layouts[family].size;
 }
 
+static void address_set(enum family family, const char *const *texts, __u8 *address)
+{
+	inet_pton(family == IPV6 ? AF_INET6 : AF_INET, texts[family], address);
+}
+
 void address_service(enum family family, enum service service, __u8 *address)
 {
-	static const char *const services[FAMILIES][SERVICES + 1] = {
-		[IPV4] = { "192.0.2.1", "192.0.2.2", "198.51.100.1" },
-		[IPV6] = { "2001:db8::1", "2001:db8::2", "2001:db8::ffff" },
-	};
+	static const char *const first[] = { "192.0.2.1", "2001:db8::1" };
+	static const char *const none[] = { "198.51.100.1", "2001:db8::ffff" };
 
-	inet_pton(family == IPV6 ? AF_INET6 : AF_INET, services[family][service], address);
+	address_set(family, service == SERVICE_NONE ? none : first, address);
+	if (service != SERVICE_NONE)
+		address[layouts[family].size - 1] += service;
 }
 
-void address_backend(enum family family, enum owner owner, unsigned number, __u8 *address)
+void address_backend(enum family family, enum pool pool, unsigned number, __u8 *address)
 {
-	if (family == IPV6) {
-		inet_pton(AF_INET6, "2001:db8:b::", address);
-		address[7] = owner;
-		address[15] = number + 1;
-	} else {
-		address[0] = 10;
-		address[1] = 0;
-		address[2] = owner;
-		address[3] = number + 1;
-	}
+	static const char *const first[] = { "10.0.0.1", "2001:db8:b::1" };
+
+	address_set(family, first, address);
+	address[family == IPV6 ? 7 : 2] = pool;
+	address[layouts[family].size - 1] += number;
 }
 
-static void address_client(enum family family, unsigned clients, __u8 *address)
+static void address_network(enum family family, __u8 network, __u8 *address)
 {
-	memset(address, 0, layouts[family].size);
-	if (family == IPV6) {
-		inet_pton(AF_INET6, "2001:db8:c::", address);
-		address[7] = clients;
-	} else {
-		address[0] = CLIENT_NETWORK + clients;
-	}
+	static const char *const first[] = { "0.0.0.0", "2001:db8:c::" };
+
+	address_set(family, first, address);
+	address[family == IPV6 ? 7 : 0] = network;
+}
+
+static void address_flow(enum family family, __u32 flow, __u8 *address)
+{
+	__u8 *low = address + layouts[family].size - 4;
+
+	put16(low, get16(low) | flow >> 16);
+	put16(low + 2, get16(low + 2) | flow);
+}
+
+void address_client(enum family family, unsigned clients, __u32 flow, __u8 *address)
+{
+	address_network(family, CLIENT_NETWORK + clients, address);
+	address_flow(family, flow, address);
+}
+
+void address_tunnel(enum family family, __u8 *address)
+{
+	static const char *const own[] = { "10.255.0.2", "2001:db8:ffff::2" };
+
+	address_set(family, own, address);
+}
+
+void address_nat(enum family family, unsigned number, __u8 *address)
+{
+	static const char *const first[] = { "10.254.0.1", "2001:db8:fffe::1" };
+
+	address_set(family, first, address);
+	address[layouts[family].size - 1] += number;
 }
 
 static __u32 sum16(const __u8 *at, unsigned size, __u32 sum)
@@ -99,18 +135,23 @@ static unsigned check_offset(const struct traffic *traffic)
 	return layouts[traffic->family].transport + (traffic->protocol == XLB_TCP ? 16 : 6);
 }
 
-/* Computes all checksums from scratch: RFC 791, 768, 9293, 8200 (8.1). */
-static void frame_checksums(const struct traffic *traffic, __u8 *frame)
+void network_checksum(enum family family, __u8 *frame)
+{
+	if (family == IPV6)
+		return;
+	put16(frame + IP4_CHECK, 0);
+	put16(frame + IP4_CHECK, sum_fold(sum16(frame + ETH_HLEN, 20, 0)));
+}
+
+/* RFC 791, 768, 9293, 8200 (8.1). */
+void frame_checksums(const struct traffic *traffic, __u8 *frame)
 {
 	const struct layout *layout = &layouts[traffic->family];
 	unsigned length = BENCH_FRAME_SIZE - layout->transport;
 	__u8 *check = frame + check_offset(traffic);
 	__u32 sum;
 
-	if (traffic->family == IPV4) {
-		put16(frame + IP4_CHECK, 0);
-		put16(frame + IP4_CHECK, sum_fold(sum16(frame + ETH_HLEN, 20, 0)));
-	}
+	network_checksum(traffic->family, frame);
 	put16(check, 0);
 	sum = sum16(frame + layout->source, 2 * layout->size, traffic->protocol + length);
 	put16(check, sum_fold(sum16(frame + layout->transport, length, sum)));
@@ -118,25 +159,27 @@ static void frame_checksums(const struct traffic *traffic, __u8 *frame)
 		put16(check, 0xffff);
 }
 
-static void network_header(const struct traffic *traffic, __u8 *frame)
+void network_header(enum family family, __u8 protocol, unsigned length, __u8 *frame)
 {
-	const struct layout *layout = &layouts[traffic->family];
 	__u8 *header = frame + ETH_HLEN;
 
-	memcpy(frame, own_mac, ETH_ALEN);
-	memcpy(frame + ETH_ALEN, gateway_mac, ETH_ALEN);
-	put16(frame + 2 * ETH_ALEN, layout->type);
-	if (traffic->family == IPV6) {
+	put16(frame + 2 * ETH_ALEN, layouts[family].type);
+	if (family == IPV6) {
 		header[0] = 0x60;
-		put16(header + 4, BENCH_FRAME_SIZE - layout->transport);
-		header[6] = traffic->protocol;
+		put16(header + 4, length);
+		header[6] = protocol;
 	} else {
 		header[0] = 0x45;
-		put16(header + 2, BENCH_FRAME_SIZE - ETH_HLEN);
+		put16(header + 2, 20 + length);
 		header[6] = 0x40;	/* don't fragment */
-		header[9] = traffic->protocol;
+		header[9] = protocol;
 	}
-	frame[layout->hops] = HOPS;
+	frame[layouts[family].hops] = HOPS;
+}
+
+__u16 port_client(__u32 flow)
+{
+	return CLIENT_PORT | (flow & (CLIENT_PORT - 1));
 }
 
 static void transport_header(const struct traffic *traffic, __u8 *header)
@@ -153,20 +196,32 @@ static void transport_header(const struct traffic *traffic, __u8 *header)
 	}
 }
 
+/* Who sends flow 0's packets to whom. */
+static void traffic_addresses(const struct traffic *traffic, __u8 *from, __u8 *to)
+{
+	if (!traffic->reply) {
+		address_client(traffic->family, traffic->clients, 0, from);
+		address_service(traffic->family, traffic->service, to);
+		return;
+	}
+	address_backend(traffic->family, service_kinds[traffic->service].pool, 0, from);
+	if (traffic->service == SERVICE_NAT)
+		address_network(traffic->family, NAT_NETWORK, to);
+	else
+		address_client(traffic->family, traffic->clients, 0, to);
+}
+
 void traffic_source(const struct traffic *traffic, struct bench_source *source)
 {
 	const struct layout *layout = &layouts[traffic->family];
 	__u8 *frame = (__u8 *)source->frame;
-	__u8 *from = frame + layout->source;
-	__u8 *to = frame + layout->destination;
 
 	memset(source, 0, sizeof(*source));
-	network_header(traffic, frame);
-	address_client(traffic->family, traffic->clients, traffic->reply ? to : from);
-	if (traffic->reply)
-		address_backend(traffic->family, OWNER_CURRENT, 0, from);
-	else
-		address_service(traffic->family, traffic->service, to);
+	memcpy(frame, own_mac, ETH_ALEN);
+	memcpy(frame + ETH_ALEN, gateway_mac, ETH_ALEN);
+	network_header(traffic->family, traffic->protocol,
+		       BENCH_FRAME_SIZE - layout->transport, frame);
+	traffic_addresses(traffic, frame + layout->source, frame + layout->destination);
 	transport_header(traffic, frame + layout->transport);
 	frame_checksums(traffic, frame);
 
@@ -198,49 +253,14 @@ void frame_tuple(enum family family, const __u8 *frame, void *tuple)
 	memcpy((__u8 *)tuple + 2 * layout->size, &rest, sizeof(rest));
 }
 
-/* The backend whose address that is, BACKENDS if none's. */
-static unsigned backend_find(enum family family, enum owner owner, const __u8 *address)
-{
-	unsigned number;
-	__u8 candidate[16];
-
-	for (number = 0; number < BACKENDS; number++) {
-		address_backend(family, owner, number, candidate);
-		if (!memcmp(candidate, address, layouts[family].size))
-			break;
-	}
-	return number;
-}
-
-const char *frame_judge(const struct traffic *traffic, enum outcome outcome, bool hop,
-			const __u8 *before, const __u8 *after, unsigned *backend)
+void traffic_tuple(const struct traffic *traffic, const struct bench_source *source,
+		   __u32 flow, void *tuple)
 {
 	const struct layout *layout = &layouts[traffic->family];
-	__u8 expected[BENCH_FRAME_SIZE];
-	__u8 *ports = expected + layout->transport;
+	__u8 frame[BENCH_FRAME_SIZE], *port = frame + source->port;
 
-	memcpy(expected, before, BENCH_FRAME_SIZE);
-	frame_checksums(traffic, expected);
-	if (memcmp(expected, before, BENCH_FRAME_SIZE))
-		return "restored with a wrong checksum";
-
-	if (outcome != UNTOUCHED) {
-		memcpy(expected, gateway_mac, ETH_ALEN);
-		memcpy(expected + ETH_ALEN, own_mac, ETH_ALEN);
-		expected[layout->hops] -= hop;
-	}
-	if (outcome == TO_CLIENT) {
-		address_service(traffic->family, traffic->service, expected + layout->source);
-		put16(ports, SERVICE_PORT);
-	} else if (outcome == TO_CURRENT || outcome == TO_PREVIOUS) {
-		*backend = backend_find(traffic->family,
-					outcome == TO_CURRENT ? OWNER_CURRENT : OWNER_PREVIOUS,
-					after + layout->destination);
-		if (*backend == BACKENDS)
-			return "not sent to a backend that it may go to";
-		memcpy(expected + layout->destination, after + layout->destination, layout->size);
-		put16(ports + 2, BACKEND_PORT);
-	}
-	frame_checksums(traffic, expected);
-	return memcmp(expected, after, BENCH_FRAME_SIZE) ? "not rewritten as it should be" : NULL;
+	memcpy(frame, source->frame, sizeof(frame));
+	address_flow(traffic->family, flow, frame + source->address + 4 - layout->size);
+	put16(port, port_client(flow));
+	frame_tuple(traffic->family, frame, tuple);
 }

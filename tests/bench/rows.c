@@ -5,99 +5,29 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "rows.h"
 
-#define FEW 10000
-#define MANY 1000000
-
 /* Packets sent before the clock starts: all of a few flows, enough of many. */
-#define WARM_UP (2 * FEW)
+#define WARM_UP 20000
 /* Packets looked at one by one, and how many backends that many must reach. */
 #define VERIFIED 256
 #define VERIFIED_BACKENDS (BACKENDS / 2)
 
-struct row rows[] = {
-	{ "XDP_PASS", PASS, .traffic = { IPV4, XLB_TCP, .flows = MANY }, .outcome = UNTOUCHED },
-	{ "MAC swap", BOUNCE, .traffic = { IPV4, XLB_TCP, .flows = MANY }, .outcome = BOUNCED },
-	{ "seed balancer, 1 flow", SEED, .traffic = { IPV4, XLB_TCP, .flows = 1 } },
-	{ "seed balancer, 1M flows", SEED, .traffic = { IPV4, XLB_TCP, .flows = MANY } },
-
-	{ "IPv4 TCP, 1 flow", XLB, .traffic = { IPV4, XLB_TCP, .flows = 1 }, .target = 30 },
-	{ "IPv4 TCP, 10k flows", XLB, .traffic = { IPV4, XLB_TCP, .flows = FEW } },
-	{ "IPv4 TCP, 1M flows", XLB, .traffic = { IPV4, XLB_TCP, .flows = MANY }, .target = 45 },
-	{ "IPv4 TCP, SYNs of 1M new flows", XLB,
-	  .traffic = { IPV4, XLB_TCP, .flows = MANY, .opening = true }, .target = 45 },
-	{ "IPv4 TCP, 1M flows, redirected", XLB,
-	  .traffic = { IPV4, XLB_TCP, .flows = MANY }, .side = true },
-	{ "IPv4 UDP, 1 flow", XLB, .traffic = { IPV4, XLB_UDP, .flows = 1 } },
-	{ "IPv4 UDP, 10k flows", XLB, .traffic = { IPV4, XLB_UDP, .flows = FEW } },
-	{ "IPv4 UDP, 1M flows", XLB, .traffic = { IPV4, XLB_UDP, .flows = MANY } },
-	{ "IPv6 TCP, 1 flow", XLB, .traffic = { IPV6, XLB_TCP, .flows = 1 } },
-	{ "IPv6 TCP, 10k flows", XLB, .traffic = { IPV6, XLB_TCP, .flows = FEW } },
-	{ "IPv6 TCP, 1M flows", XLB, .traffic = { IPV6, XLB_TCP, .flows = MANY } },
-	{ "IPv6 TCP, SYNs of 1M new flows", XLB,
-	  .traffic = { IPV6, XLB_TCP, .flows = MANY, .opening = true } },
-	{ "IPv6 UDP, 1 flow", XLB, .traffic = { IPV6, XLB_UDP, .flows = 1 } },
-	{ "IPv6 UDP, 10k flows", XLB, .traffic = { IPV6, XLB_UDP, .flows = FEW } },
-	{ "IPv6 UDP, 1M flows", XLB, .traffic = { IPV6, XLB_UDP, .flows = MANY } },
-
-	{ "IPv4 TCP to no service, 1M flows", XLB,
-	  .traffic = { IPV4, XLB_TCP, SERVICE_NONE, .flows = MANY }, .outcome = UNTOUCHED },
-	{ "IPv6 TCP to no service, 1M flows", XLB,
-	  .traffic = { IPV6, XLB_TCP, SERVICE_NONE, .flows = MANY }, .outcome = UNTOUCHED },
-	{ "IPv4 TCP reply, 1 flow", XLB,
-	  .traffic = { IPV4, XLB_TCP, .flows = 1, .reply = true }, .outcome = TO_CLIENT },
-	{ "IPv4 TCP reply, 1M flows", XLB,
-	  .traffic = { IPV4, XLB_TCP, .flows = MANY, .reply = true }, .outcome = TO_CLIENT },
-	{ "IPv6 TCP reply, 1 flow", XLB,
-	  .traffic = { IPV6, XLB_TCP, .flows = 1, .reply = true }, .outcome = TO_CLIENT },
-	{ "IPv6 TCP reply, 1M flows", XLB,
-	  .traffic = { IPV6, XLB_TCP, .flows = MANY, .reply = true }, .outcome = TO_CLIENT },
-
-	/* Every slot in transition; 10k flows fit the map of records, 1M do not, and
-	 * from the first turn that records each of them on the map is full. */
-	{ "marked: IPv4 TCP, 10k flows recorded", XLB,
-	  .traffic = { IPV4, XLB_TCP, SERVICE_MARKED, .flows = FEW }, .outcome = TO_PREVIOUS,
-	  .records = -1, .memory = RECORDED },
-	{ "marked: IPv4 UDP, 10k flows recorded", XLB,
-	  .traffic = { IPV4, XLB_UDP, SERVICE_MARKED, .flows = FEW }, .outcome = TO_PREVIOUS,
-	  .records = -1, .memory = RECORDED },
-	{ "marked: IPv6 TCP, 10k flows recorded", XLB,
-	  .traffic = { IPV6, XLB_TCP, SERVICE_MARKED, .flows = FEW }, .outcome = TO_PREVIOUS,
-	  .records = -1, .memory = RECORDED },
-	{ "marked: IPv4 TCP, 10k flows, no budget left", XLB,
-	  .traffic = { IPV4, XLB_TCP, SERVICE_MARKED, .flows = FEW }, .outcome = TO_PREVIOUS,
-	  .records = 0, .memory = UNRECORDED },
-	{ "marked: IPv6 TCP, 10k flows, no budget left", XLB,
-	  .traffic = { IPV6, XLB_TCP, SERVICE_MARKED, .flows = FEW }, .outcome = TO_PREVIOUS,
-	  .records = 0, .memory = UNRECORDED },
-	{ "marked: IPv4 TCP, 1M flows, no budget left", XLB,
-	  .traffic = { IPV4, XLB_TCP, SERVICE_MARKED, .flows = MANY }, .outcome = TO_PREVIOUS,
-	  .records = 0, .memory = UNRECORDED },
-	{ "marked: IPv4 TCP, 1M flows, default budget", XLB,
-	  .traffic = { IPV4, XLB_TCP, SERVICE_MARKED, .flows = MANY }, .outcome = TO_PREVIOUS,
-	  .records = XLB_RECORDS_DEFAULT },
-	{ "marked: IPv4 TCP, 1M flows, each recorded", XLB,
-	  .traffic = { IPV4, XLB_TCP, SERVICE_MARKED, .flows = MANY }, .outcome = TO_PREVIOUS,
-	  .records = -1, .memory = RECORDED },
-	{ "marked: IPv6 TCP, 1M flows, each recorded", XLB,
-	  .traffic = { IPV6, XLB_TCP, SERVICE_MARKED, .flows = MANY }, .outcome = TO_PREVIOUS,
-	  .records = -1, .memory = RECORDED },
-	{ "marked: IPv4 TCP, SYNs of 1M new flows", XLB,
-	  .traffic = { IPV4, XLB_TCP, SERVICE_MARKED, .flows = MANY, .opening = true },
-	  .memory = RECORDED },
-	{ "marked: IPv6 TCP, SYNs of 1M new flows", XLB,
-	  .traffic = { IPV6, XLB_TCP, SERVICE_MARKED, .flows = MANY, .opening = true },
-	  .memory = RECORDED },
-};
-
-const unsigned row_count = sizeof(rows) / sizeof(rows[0]);
+/* Packets between a flow's first and its second while flows are established: fewer than
+ * xlb has room for unconfirmed records. */
+#define ESTABLISHED_AT_ONCE 2000
+/* How far on the next flow is, which has nothing in common with any number of flows:
+ * records lie in memory as they were made, and must not be used in that order. */
+#define STEP 618031
+#define SECOND 1e9
+#define SILENCE (1.1 * SECOND)
 
 /* What one BPF_PROG_TEST_RUN came to. */
 struct result {
 	__u32 verdict;
-	__u8 frame[BENCH_FRAME_SIZE];	/* the last packet's */
+	struct result_frame frame;	/* the last packet */
 	double ns;			/* per packet */
 };
 
@@ -106,8 +36,11 @@ void rows_prepare(void)
 	unsigned i;
 
 	for (i = 0; i < row_count; i++) {
-		rows[i].traffic.clients = i;
-		traffic_source(&rows[i].traffic, &rows[i].source);
+		struct row *row = &rows[i];
+
+		row->traffic.clients = row->shared ? rows[i - 1].traffic.clients : i;
+		traffic_source(&row->traffic, &row->source);
+		row->source.step = STEP % row->traffic.flows;
 	}
 }
 
@@ -117,14 +50,20 @@ static int row_failed(const struct row *row, const char *what)
 	return -1;
 }
 
-/* Time that this thread has had: the kernel's own figure is of whole nanoseconds, and
- * counts those that others on the machine took. */
-static double clock_ns(void)
+/* CLOCK_THREAD_CPUTIME_ID is the time that this thread has had: the kernel's own figure
+ * is of whole nanoseconds, and counts those that others on the machine took. */
+static double clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return now.tv_sec * 1e9 + now.tv_nsec;
+	clock_gettime(clock, &now);
+	return now.tv_sec * SECOND + now.tv_nsec;
+}
+
+/* The first row that has these clients. */
+static struct row *row_owner(const struct row *row)
+{
+	return &rows[row->traffic.clients];
 }
 
 /* Sends packets from row->source.next on, and leaves it there. */
@@ -137,7 +76,8 @@ static int row_run(const struct world *world, const struct row *row, enum progra
 		.ingress_ifindex = row->side ? world->side : world->near,
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(frame),
-		    .data_out = result->frame, .data_size_out = sizeof(result->frame),
+		    .data_out = result->frame.bytes,
+		    .data_size_out = sizeof(result->frame.bytes),
 		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = packets);
 	const __u32 zero = 0;
 	double begin;
@@ -145,17 +85,26 @@ static int row_run(const struct world *world, const struct row *row, enum progra
 	if (bpf_map_update_elem(world->source, &zero, &row->source, BPF_ANY) ||
 	    bpf_map_update_elem(world->tested, &zero, &world->programs[program], BPF_ANY))
 		return row_failed(row, strerror(errno));
-	begin = clock_ns();
+	begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (bpf_prog_test_run_opts(world->restore, &options))
 		return row_failed(row, strerror(errno));
-	result->ns = (clock_ns() - begin) / packets;
+	result->ns = (clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin) / packets;
 	result->verdict = options.retval;
+	result->frame.length = options.data_size_out;
+	if (program != PASS)
+		row_owner(row)->last = clock_ns(CLOCK_MONOTONIC);
 	return 0;
+}
+
+static void row_skip(struct row *row, unsigned packets)
+{
+	row->source.next = (row->source.next + (__u64)row->source.step * packets) %
+			   row->traffic.flows;
 }
 
 static __u32 verdict_expected(const struct row *row)
 {
-	if (row->outcome == UNTOUCHED)
+	if (row->outcome == UNTOUCHED || row->outcome == PUSHED)
 		return XDP_PASS;
 	return row->side ? XDP_REDIRECT : XDP_TX;
 }
@@ -164,6 +113,7 @@ static __u32 verdict_expected(const struct row *row)
 static int row_judge(const struct world *world, const struct row *row,
 		     const struct result *result, unsigned *backend)
 {
+	enum memory memory;
 	struct result before;
 	const char *wrong;
 	char text[64];
@@ -175,15 +125,43 @@ static int row_judge(const struct world *world, const struct row *row,
 	}
 	if (row_run(world, row, PASS, 1, &before))
 		return -1;
-	wrong = frame_judge(&row->traffic, row->outcome, row->program == XLB, before.frame,
-			    result->frame, backend);
+	wrong = frame_judge(&row->traffic, row->outcome, row->program >= XLB, &before.frame,
+			    &result->frame, backend);
 	if (wrong)
 		return row_failed(row, wrong);
-	if (row->memory != NO_MATTER &&
-	    world_recorded(world, row->traffic.family, before.frame) !=
-		    (row->memory == RECORDED))
-		return row_failed(row, row->memory == RECORDED ? "flow not recorded"
-							       : "flow recorded");
+	memory = world_memory(world, row->program, row->traffic.family, before.frame.bytes);
+	if (row->memory != NO_MATTER && row->memory != memory)
+		return row_failed(row, memory == UNRECORDED  ? "flow not recorded"
+				       : memory == EMBRYONIC ? "flow not confirmed"
+							     : "flow recorded");
+	return 0;
+}
+
+/* Has all flows of the row made and confirmed, unless another row of theirs has. */
+static int row_establish(const struct world *world, const struct row *row)
+{
+	const __u32 flows = row->traffic.flows;
+	struct row ordered = *row;
+	struct result result;
+	unsigned packets, i;
+
+	if (row_owner(row)->ready >= flows)
+		return 0;
+	row_owner(row)->ready = flows;
+	if (row->traffic.reply)
+		return world_replies(world, row->program, &row->traffic, &row->source)
+			       ? row_failed(row, strerror(errno))
+			       : 0;
+	ordered.source.step = flows > 1;
+	for (ordered.source.next = 0; ordered.source.next < flows;
+	     ordered.source.next += packets) {
+		packets = flows - ordered.source.next;
+		if (packets > ESTABLISHED_AT_ONCE)
+			packets = ESTABLISHED_AT_ONCE;
+		for (i = 0; i < 2; i++)
+			if (row_run(world, &ordered, row->program, packets, &result))
+				return -1;
+	}
 	return 0;
 }
 
@@ -194,8 +172,10 @@ int row_verify(const struct world *world, struct row *row)
 	unsigned i, backend, distinct = 0;
 	struct result result;
 
-	if (world_records(world, row->records))
+	if (world_records(world, row->program, row->records))
 		return row_failed(row, strerror(errno));
+	if (row->established && row_establish(world, row))
+		return -1;
 	for (i = 0; i < VERIFIED; i++) {
 		backend = BACKENDS;
 		row->source.next = (__u64)flows * i / VERIFIED;
@@ -213,27 +193,46 @@ int row_verify(const struct world *world, struct row *row)
 	return 0;
 }
 
+/* What must have happened before the clock starts, to measure that many packets. */
+static int row_warm(const struct world *world, struct row *row, unsigned packets)
+{
+	struct result result;
+	double silence;
+
+	/* Only these flows, for all would take longer than a second and age meanwhile.
+	 * Records of so many are more than caches hold. */
+	if (row->established && !row->silent)
+		return row_run(world, row, row->program, packets, &result);
+	if (row->silent) {
+		silence = clock_ns(CLOCK_MONOTONIC) - row_owner(row)->last;
+		if (silence < SILENCE)
+			usleep((SILENCE - silence) / 1000);
+	}
+	if (row_run(world, row, row->program, WARM_UP, &result))
+		return -1;
+	row_skip(row, WARM_UP);
+	return 0;
+}
+
 int row_measure(const struct world *world, struct row *row, unsigned packets, double *sample,
 		double *pass)
 {
-	const __u32 flows = row->traffic.flows;
 	struct result result;
 	unsigned backend;
 
-	if (world_records(world, row->records))
+	if (world_records(world, row->program, row->records))
 		return row_failed(row, strerror(errno));
 	if (row_run(world, row, PASS, packets, &result))
 		return -1;
 	*pass = result.ns;
-	if (row_run(world, row, row->program, WARM_UP, &result))
+	if (row_warm(world, row, packets))
 		return -1;
-	row->source.next = (row->source.next + WARM_UP) % flows;
 	if (row_run(world, row, row->program, packets, &result))
 		return -1;
 	*sample = result.ns - *pass;
-	row->source.next = (row->source.next + packets - 1) % flows;
+	row_skip(row, packets - 1);
 	if (row_judge(world, row, &result, &backend))
 		return -1;
-	row->source.next = (row->source.next + 1) % flows;
+	row_skip(row, 1);
 	return 0;
 }

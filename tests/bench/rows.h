@@ -3,10 +3,8 @@
 #ifndef ROWS_H
 #define ROWS_H
 
+#include "judge.h"
 #include "world.h"
-
-/* Whether xlb must know a flow after its packet. */
-enum memory { NO_MATTER, RECORDED, UNRECORDED };
 
 struct row {
 	const char *name;
@@ -15,9 +13,14 @@ struct row {
 	enum outcome outcome;
 	double target;		/* ns above XDP_PASS, 0: none */
 	__u32 records;		/* records of older flows that xlb may make per second */
-	enum memory memory;
+	enum memory memory;	/* what xlb must know of a flow after its packet */
 	bool side;		/* comes in by the other interface */
+	bool established;	/* flows have been there before */
+	bool shared;		/* they are those of the row before */
+	bool silent;		/* none has sent for over a second, rather than just before */
 	struct bench_source source;
+	__u32 ready;		/* so many of its clients' flows are established, */
+	double last;		/* and sent their last packet then: CLOCK_MONOTONIC, ns */
 	double *samples;	/* ns above XDP_PASS, one a turn */
 };
 
