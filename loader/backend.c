@@ -52,6 +52,18 @@ static enum status end_complete(const struct args *args, const struct service *s
 	return STATUS_DONE;
 }
 
+static enum status fit_check(const struct args *args, const struct state *state,
+			     const struct service *service, const struct endpoint *end)
+{
+	char name[ENDPOINT_TEXT], text[MODE_TEXT];
+	const char *why = mode_misfit(state, service, service->value.mode, end, text);
+
+	if (!why)
+		return STATUS_DONE;
+	return args_fail(args, STATUS_REFUSED, "service %s: %s",
+			 service_text(&service->endpoint, name), why);
+}
+
 /* Replies are told apart by address, port and protocol alone. */
 static enum status taken_fail(const struct args *args, const struct backend *other,
 			      const struct service *service, const struct endpoint *end)
@@ -94,7 +106,7 @@ static enum status cmd_add(struct context *context, struct args *args)
 	state = session_edit(context, args);
 	service = state ? service_choose(args, state, &given[SERVICE]) : NULL;
 	if (!service || end_complete(args, service, &end) ||
-	    mode_check(args, state, service, &end))
+	    fit_check(args, state, service, &end))
 		return STATUS_REFUSED;
 	other = state_backend(state, &end);
 	if (other)
@@ -157,6 +169,14 @@ static enum status cmd_del(struct context *context, struct args *args)
 	backend = backend_find(context, args, &end, &given[0]);
 	if (!backend)
 		return STATUS_REFUSED;
+	/* Until its slots are another's it is to be fit for the new mode, too. */
+	if (service_mode_changes(backend->service)) {
+		if (session_commit(context, args))
+			return STATUS_REFUSED;
+		backend = backend_find(context, args, &end, &given[0]);
+		if (!backend)
+			return STATUS_REFUSED;
+	}
 	state_backend_delete(context->state, backend);
 	return STATUS_DONE;
 }

@@ -5,10 +5,11 @@
  *
  *	1. services that are deleted go
  *	2. the configuration, if it is fresh or was edited, and VIPs that are new
- *	3. services whose slots change are marked `updating`; backends come in
- *	4. slots change owners
- *	5. backends go out, then the records that nobody needs
- *	6. services as they are to be; VIPs of no service go
+ *	3. services change their mode, once their backends are fit for both
+ *	4. services whose slots change are marked `updating`; backends come in
+ *	5. slots change owners
+ *	6. backends go out, then the records that nobody needs
+ *	7. services as they are to be; VIPs of no service go
  *
  * A writer that dies leaves services `updating`, or backends, replies and live
  * targets that belong to nobody: state_open() finds them, and the next commit
@@ -73,6 +74,48 @@ static int commit_deletions(struct state *state)
 	if (!error && state->deleted_services)
 		error = clock_grace();
 	return error;
+}
+
+/* Those that have their slots: what has none yet has no backend that stands. */
+static bool mode_changes(const struct service *service)
+{
+	return service->placed && service_mode_changes(service);
+}
+
+static int mode_prepare(struct state *state, const struct service *service)
+{
+	int error = 0;
+
+	for (struct backend *backend = service->backends; !error && backend;
+	     backend = backend->next)
+		if (backend->written)
+			error = write_backend_both(state, backend);
+	return error;
+}
+
+static int commit_modes(struct state *state)
+{
+	bool any = false;
+	int error = 0;
+
+	for (unsigned i = 0; !error && i < state->count; i++) {
+		if (!mode_changes(state->list[i]))
+			continue;
+		any = true;
+		error = mode_prepare(state, state->list[i]);
+	}
+	if (error || !any)
+		return error;
+	error = clock_grace();
+	for (unsigned i = 0; !error && i < state->count; i++) {
+		struct service *service = state->list[i];
+
+		if (!mode_changes(service))
+			continue;
+		service->value.updating = 1;
+		error = write_service(state, service, &service->value);
+	}
+	return error ?: clock_grace();
 }
 
 /* New slots of a service that has had no backend in its old ones. */
@@ -230,6 +273,7 @@ int state_commit(struct state *state)
 	error = error ?: commit_deletions(state);
 	error = error ?: commit_config(state);
 	error = error ?: write_vips(state);
+	error = error ?: commit_modes(state);
 	error = error ?: commit_in(state);
 	error = error ?: commit_slots(state);
 	error = error ?: commit_out(state);

@@ -8,7 +8,7 @@
 
 #include "clock.h"
 #include "mode.h"
-#include "state.h"
+#include "write.h"
 
 static int config_load(struct state *state)
 {
@@ -53,6 +53,7 @@ static int service_load(struct state *state, const struct endpoint *endpoint, co
 		return -ENOMEM;
 	service->endpoint = *endpoint;
 	service->value = *value;
+	service->stood = value->mode;
 	service->written = service->placed = true;
 	state->list[state->count++] = service;
 	if (value->updating) {
@@ -173,13 +174,14 @@ static int targets_load(struct state *state)
 
 static int reply_load(struct state *state, const struct endpoint *end, const void *found)
 {
-	const struct xlb_reply *reply = found;
 	struct backend *backend = state_backend(state, end);
+	struct xlb_reply reply;
 	struct endpoint *strays;
 
 	if (backend && backend->end.port == end->port &&
 	    mode_replies(backend->service->value.mode)) {
-		backend->answered = backend->value.id == reply->backend;
+		reply_make(backend, &reply);
+		backend->answered = !memcmp(found, &reply, sizeof(reply));
 		return 0;
 	}
 	strays = reallocarray(state->stray_replies, state->stray_count + 1, sizeof(*strays));
@@ -201,16 +203,21 @@ static int replies_load(struct state *state)
 
 /* A target lives exactly if its backend is not down; each backend whose replies pass
  * through has one. */
+static bool backend_stands(const struct state *state, const struct backend *backend, __u32 id)
+{
+	const struct xlb_target *target = &state->targets[id];
+
+	if (!backend)
+		return !target->live;
+	return target->live == (backend_state(backend) != XLB_DOWN) &&
+	       target->by_flow == backend_by_flow(backend) &&
+	       (backend->answered || !mode_replies(backend->service->value.mode));
+}
+
 static void backends_check(struct state *state)
 {
-	for (__u32 id = 1; id < state->maps.entries[MAP_TARGETS]; id++) {
-		const struct backend *backend = state->by_id[id];
-		bool live = backend && backend_state(backend) != XLB_DOWN;
-
-		if (state->targets[id].live != live || (backend && !backend->answered &&
-							     mode_replies(backend->service->value.mode)))
-			state->repair = true;
-	}
+	for (__u32 id = 1; id < state->maps.entries[MAP_TARGETS]; id++)
+		state->repair |= !backend_stands(state, state->by_id[id], id);
 }
 
 static int load(struct state *state, bool write)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a mode asks of a service, of its backends and of the configuration. */
+#include <stdio.h>
 #include <string.h>
 
 #include "mode.h"
@@ -35,24 +36,22 @@ const char *mode_source_missing(const struct xlb_config *config, enum xlb_mode m
 	return v4 ? "tunnel4" : "tunnel6";
 }
 
-enum status mode_check(const struct args *args, const struct state *state,
-		       const struct service *service, const struct endpoint *end)
+const char *mode_misfit(const struct state *state, const struct service *service,
+			enum xlb_mode mode, const struct endpoint *end, char *text)
 {
-	enum xlb_mode mode = service->value.mode;
 	const char *name = choice_name(mode_choices, mode), *missing;
 	bool v4 = address_is4(end->address);
-	char text[ENDPOINT_TEXT];
 
-	service_text(&service->endpoint, text);
-	if (!mode_tunnels(mode) && v4 != address_is4(service->endpoint.address))
-		return args_fail(args, STATUS_REFUSED, "service %s is IPv%d, and so are backends in "
-				 "mode %s; ipip and gue take either", text, v4 ? 6 : 4, name);
-	if (!mode_replies(mode) && end->port != service->endpoint.port)
-		return args_fail(args, STATUS_REFUSED, "service %s: mode %s keeps the port: "
-				 "give none", text, name);
 	missing = mode_source_missing(&state->config, mode, v4);
-	if (missing)
-		return args_fail(args, STATUS_REFUSED, "service %s: mode %s needs a source address: "
-				 "xlb config set %s ADDRESS", text, name, missing);
-	return STATUS_DONE;
+	if (!mode_tunnels(mode) && v4 != address_is4(service->endpoint.address))
+		snprintf(text, MODE_TEXT, "mode %s wants backends of the service's family; ipip "
+			 "and gue take either", name);
+	else if (!mode_replies(mode) && end->port != service->endpoint.port)
+		snprintf(text, MODE_TEXT, "mode %s keeps the service's port", name);
+	else if (missing)
+		snprintf(text, MODE_TEXT, "mode %s needs a source address: xlb config set %s "
+			 "ADDRESS", name, missing);
+	else
+		return NULL;
+	return text;
 }

@@ -15,9 +15,11 @@ bool mode_tunnels(enum xlb_mode mode);
 /* The keyword of `xlb config set` that a backend of this family needs set, or NULL. */
 const char *mode_source_missing(const struct xlb_config *config, enum xlb_mode mode, bool v4);
 
-/* STATUS_DONE if a service may have this backend, else STATUS_REFUSED after saying
- * why not and what to do. */
-enum status mode_check(const struct args *args, const struct state *state,
-		       const struct service *service, const struct endpoint *end);
+/* Room for the longest of what mode_misfit() says. */
+#define MODE_TEXT 128
+
+/* NULL if a service of this mode may have this backend, else why not and what to do. */
+const char *mode_misfit(const struct state *state, const struct service *service,
+			enum xlb_mode mode, const struct endpoint *end, char *text);
 
 #endif

@@ -103,7 +103,8 @@ static bool may_be_recorded(const struct state *state, const struct service *ser
 	static const struct xlb_needs none;
 	const struct xlb_slot *slots = state_slots(state, service);
 
-	if (service->value.updating || service->value.mode == XLB_NAT)
+	if (service->value.updating || service->value.mode == XLB_NAT ||
+	    service->stood == XLB_NAT)
 		return true;
 	/* Those of a service on any address or port, of which this one takes a part. */
 	if (!service->written)

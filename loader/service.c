@@ -70,14 +70,31 @@ static const char *change_moves(const struct service *service, const struct keyw
 		return "table";
 	if (given[HASH].given && given[HASH].number != service->value.hash)
 		return "hash";
-	if (given[MODE].given && given[MODE].number != service->value.mode)
-		return "mode";
 	return NULL;
+}
+
+/* Every backend must fit the new mode. */
+static enum status mode_set(const struct args *args, const struct state *state,
+			    struct service *service, enum xlb_mode mode)
+{
+	char name[ENDPOINT_TEXT], text[MODE_TEXT];
+
+	for (const struct backend *backend = service->backends; backend; backend = backend->next) {
+		const char *why = mode_misfit(state, service, mode, &backend->end, text);
+
+		if (why)
+			return args_fail(args, STATUS_REFUSED, "backend %s: %s",
+					 backend_text(&backend->end, name), why);
+	}
+	service->collect |= service->value.mode != mode;
+	service->value.mode = mode;
+	return STATUS_DONE;
 }
 
 /*
  * The service to change, or NULL after saying why not.  What moves every flow is
- * refused while the service has backends, in the maps as well as in memory.
+ * refused while the service has backends, in the maps as well as in memory; of the
+ * latter all must fit a new mode.
  */
 static struct service *change_begin(struct context *context, const struct args *args,
 				    const struct endpoint *endpoint, const struct keyword *given)
@@ -97,7 +114,8 @@ static struct service *change_begin(struct context *context, const struct args *
 			  "delete them first", moves);
 		return NULL;
 	}
-	if (!moves || !state->deleted_backends)
+	if (!state->deleted_backends ||
+	    (!moves && (!given[MODE].given || given[MODE].number == service->value.mode)))
 		return service;
 	if (session_commit(context, args))
 		return NULL;
@@ -125,12 +143,12 @@ static enum status cmd_change(struct context *context, struct args *args)
 	if (!service)
 		return STATUS_REFUSED;
 	state = context->state;
+	if (given[MODE].given && mode_set(args, state, service, given[MODE].number))
+		return STATUS_REFUSED;
 	if (given[TABLE].given && given[TABLE].number != service->value.table.size)
 		error = state_service_resize(state, service, given[TABLE].number, &full);
 	if (error)
 		return full_fail(args, state, full, error);
-	if (given[MODE].given)
-		service->value.mode = given[MODE].number;
 	if (given[HASH].given)
 		service->value.hash = given[HASH].number;
 	if (given[SETTLE].given)

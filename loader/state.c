@@ -35,6 +35,11 @@ enum xlb_state backend_state(const struct backend *backend)
 	return backend->value.health == XLB_DOWN ? XLB_DOWN : backend->value.admin;
 }
 
+bool service_mode_changes(const struct service *service)
+{
+	return service->stood && service->stood != service->value.mode;
+}
+
 __u32 table_room(__u32 size)
 {
 	return (size + XLB_SLOTS_PER_VALUE - 1) / XLB_SLOTS_PER_VALUE * XLB_SLOTS_PER_VALUE;

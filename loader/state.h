@@ -30,6 +30,7 @@ struct service {
 	struct xlb_service value;
 	struct backend *backends;
 	unsigned count;			/* backends */
+	enum xlb_mode stood;		/* mode in xlb_services*; 0: is not there */
 	bool written;			/* stands in xlb_services* */
 	bool edited;			/* not as it stands there */
 	bool placed;			/* its slots stand where the table says */
@@ -81,6 +82,9 @@ enum xlb_state backend_state(const struct backend *backend);
 /* Slots that a table takes in xlb_slots, and the length of that map in bytes. */
 __u32 table_room(__u32 size);
 size_t slots_length(const struct state *state);
+
+/* Does the mode of a service that stands change? */
+bool service_mode_changes(const struct service *service);
 
 struct service *state_service(const struct state *state, const struct endpoint *endpoint);
 

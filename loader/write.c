@@ -78,6 +78,12 @@ static int id_clear(struct state *state, __u16 id)
 	return error ?: put(state, MAP_NEXTHOPS, &key, &nexthop);
 }
 
+bool backend_by_flow(const struct backend *backend)
+{
+	return backend->service->value.mode == XLB_DNAT &&
+	       address_is_any(backend->service->endpoint.address);
+}
+
 static int target_make(struct state *state, const struct backend *backend)
 {
 	struct xlb_target *target = &state->targets[backend->value.id];
@@ -89,27 +95,71 @@ static int target_make(struct state *state, const struct backend *backend)
 	target->port = backend->end.port;
 	target->generation = generation;
 	target->v6 = !address_is4(address);
-	target->by_flow = backend->service->value.mode == XLB_DNAT &&
-			  address_is_any(backend->service->endpoint.address);
+	target->by_flow = backend_by_flow(backend);
 	return write_live(state, backend->value.id, 0);
 }
 
-static int reply_put(struct state *state, const struct backend *backend)
+/* Of mode dnat. */
+static void reply_make_dnat(const struct backend *backend, struct xlb_reply *reply)
 {
 	const struct endpoint *vip = &backend->service->endpoint;
-	bool nat = backend->service->value.mode == XLB_NAT;
-	struct xlb_reply reply = {
-		.port = nat ? 0 : vip->port,
+
+	*reply = (struct xlb_reply){
+		.port = vip->port,
 		.backend = backend->value.id,
-		.by_flow = nat || address_is_any(vip->address),
+		.by_flow = address_is_any(vip->address),
 	};
+	memcpy(reply->address, address_bytes(vip->address), address_is4(vip->address) ? 4 : 16);
+}
+
+void reply_make(const struct backend *backend, struct xlb_reply *reply)
+{
+	if (backend->service->value.mode == XLB_NAT)
+		*reply = (struct xlb_reply){ .backend = backend->value.id, .by_flow = 1 };
+	else
+		reply_make_dnat(backend, reply);
+}
+
+static int reply_put(const struct state *state, const struct backend *backend,
+		     const struct xlb_reply *reply)
+{
 	union endpoint_key key;
 
-	if (!nat)
-		memcpy(reply.address, address_bytes(vip->address),
-		       address_is4(vip->address) ? 4 : 16);
 	endpoint_to_key(&backend->end, &key);
-	return put(state, family(&backend->end, MAP_REPLIES4, MAP_REPLIES6), &key, &reply);
+	return put(state, family(&backend->end, MAP_REPLIES4, MAP_REPLIES6), &key, reply);
+}
+
+/* Whoever has a record follows it, others are of mode dnat. */
+int write_backend_both(struct state *state, struct backend *backend)
+{
+	__u16 id = backend->value.id;
+	struct xlb_target *target = &state->targets[id];
+	struct xlb_reply reply;
+	int error = 0;
+
+	if (!target->by_flow && backend_by_flow(backend)) {
+		target->by_flow = 1;
+		error = write_live(state, id, target->live);
+	}
+	if (error || !mode_replies(backend->service->value.mode))
+		return error;
+	reply_make_dnat(backend, &reply);
+	reply.by_flow = 1;
+	backend->answered = false;
+	return reply_put(state, backend, &reply);
+}
+
+static int write_reply(const struct state *state, const struct backend *backend)
+{
+	const struct service *service = backend->service;
+	struct xlb_reply reply;
+
+	if (!mode_replies(service->value.mode))
+		return service_mode_changes(service) ? erase_reply(state, &backend->end) : 0;
+	if (backend->answered)
+		return 0;
+	reply_make(backend, &reply);
+	return reply_put(state, backend, &reply);
 }
 
 int write_backend(struct state *state, struct backend *backend)
@@ -123,9 +173,12 @@ int write_backend(struct state *state, struct backend *backend)
 		error = error ?: target_make(state, backend);
 		if (!error && live)
 			error = write_live(state, id, 1);
+	} else if (state->targets[id].by_flow != backend_by_flow(backend)) {
+		state->targets[id].by_flow = backend_by_flow(backend);
+		error = write_live(state, id, state->targets[id].live);
 	}
-	if (!error && !backend->answered && mode_replies(backend->service->value.mode))
-		error = reply_put(state, backend);
+	if (!error)
+		error = write_reply(state, backend);
 	if (!error && backend->edited)
 		error = put(state, MAP_BACKENDS, &backend->key, &backend->value);
 	if (!error && live && !state->targets[id].live)
@@ -138,7 +191,7 @@ int erase_reply(const struct state *state, const struct endpoint *end)
 	const struct backend *other = state_backend(state, end);
 	union endpoint_key key;
 
-	if (other && other->end.port == end->port)
+	if (other && other->end.port == end->port && mode_replies(other->service->value.mode))
 		return 0;
 	endpoint_to_key(end, &key);
 	return take(state, family(end, MAP_REPLIES4, MAP_REPLIES6), &key);

@@ -11,6 +11,14 @@ int write_service(const struct state *state, const struct service *service,
 		  const struct xlb_service *value);
 int erase_service(const struct state *state, const struct service *service);
 
+/* What is to stand: how replies of a backend are told, and its entry in xlb_replies*
+ * if its service's mode has such. */
+bool backend_by_flow(const struct backend *backend);
+void reply_make(const struct backend *backend, struct xlb_reply *reply);
+
+/* Makes a backend that stands fit for its service's old mode and the new one. */
+int write_backend_both(struct state *state, struct backend *backend);
+
 /* A backend that is new or was edited, as far as it may go before its slots. */
 int write_backend(struct state *state, struct backend *backend);
 

@@ -150,7 +150,13 @@ REFUSED = (
     (2, "service change 192.0.2.3:80/tcp settle 1", "no such service"),
     (2, f"service change {WEB} hash source", "hash: cannot change while the service has "
                                              "backends: delete them first"),
-    (2, f"service change {WEB} mode dr", "mode: cannot change while the service has backends"),
+    (2, f"service change {WEB} mode dr", "backend 10.0.0."),
+    (2, f"service change {WEB} mode gue", ":8080: mode gue keeps the service's port"),
+    (2, f"service change {WEB} mode nat", ":8080: mode nat needs a source address: xlb config set "
+                                          "nat4 ADDRESS"),
+    (2, f"service change {WEB} mode nat settle 9", "mode nat needs a source address"),
+    (2, "service change [2001:db8::1]:80/tcp mode ipip", "backend [fd00::1]:80: mode ipip needs a "
+        "source address: xlb config set tunnel6 ADDRESS"),
     (2, f"service change {WEB} table 257", "table: cannot change while the service has backends"),
     (2, "service del 192.0.2.3:80/tcp", "xlb: service del 192.0.2.3:80/tcp: no such service"),
     (2, "service show 192.0.2.3:80/tcp", "no such service"),
@@ -158,11 +164,10 @@ REFUSED = (
     (2, "backend add 10.0.0.3", "xlb: backend add 10.0.0.3: of which of the 3 services?"),
     (2, "backend add 10.0.0.3 service 192.0.2.1:81/tcp",
      "xlb: backend add 10.0.0.3: service 192.0.2.1:81/tcp: no such service"),
-    (2, f"backend add [fd00::3] service {WEB}", 
-     f"service {WEB} is IPv4, and so are backends in mode dnat; ipip and gue take either"),
-    (2, "backend add 10.0.0.3 service [2001:db8::1]:80/tcp",
-     "service [2001:db8::1]:80/tcp is IPv6, and so are backends in mode dnat; ipip and gue take "
-     "either"),
+    (2, f"backend add [fd00::3] service {WEB}", f"service {WEB}: mode dnat wants backends of the "
+        "service's family; ipip and gue take either"),
+    (2, "backend add 10.0.0.3 service [2001:db8::1]:80/tcp", "mode dnat wants backends of the "
+        "service's family; ipip and gue take either"),
     (2, f"backend add 10.0.0.1:8080 service {WEB}", f"service {WEB}: exists already"),
     (2, "backend add 10.0.0.3:53 service 192.0.2.2:*/udp", "give no port"),
     (2, f"backend change 10.0.0.3:8080 service {WEB} weight 1", f"service {WEB}: no such backend"),
@@ -218,6 +223,34 @@ def check_shared(seen):
                                    "backend add 10.0.0.1:8080 service 192.0.2.1:80/udp\n"
                                    "service del 192.0.2.1:80/udp\n")
     tap.equal((done.returncode, done.stderr), (0, ""), "tcp and udp share no backend's end")
+
+
+def check_modes(seen):
+    """What each mode asks of backends and of the configuration."""
+    dr, tunnel = "192.0.2.7:80/tcp", "192.0.2.8:80/tcp"
+    xlb("-batch", "-", text=f"service add {dr} table 251 mode dr\n"
+                            f"service add {tunnel} table 251 mode ipip\n"
+                            "config set tunnel4 10.0.0.100\n"
+                            f"backend add 10.0.1.1 service {tunnel}\n"
+                            f"backend add 10.0.1.2 service {dr}\n", status=0)
+    before = seen.snapshot()
+    for case in (
+            (2, f"backend add 10.0.1.3:81 service {dr}",
+             f"service {dr}: mode dr keeps the service's port"),
+            (2, f"backend add [fd00::3] service {dr}", "mode dr wants backends of the service's"),
+            (2, f"backend add [fd00::3] service {tunnel}", f"service {tunnel}: mode ipip needs a "
+                "source address: xlb config set tunnel6 ADDRESS"),
+            (2, "config set tunnel4 none", f"service {tunnel} needs it for 10.0.1.1:80"),
+            (2, f"service change {tunnel} mode nat", "backend 10.0.1.1:80: mode nat needs a source "
+                "address: xlb config set nat4 ADDRESS")):
+        check(case, before, seen)
+    xlb("-batch", "-", text="config set tunnel6 fd00::100\n"
+                            f"backend add [fd00::3] service {tunnel}\n", status=0)
+    before = seen.snapshot()
+    check((2, f"service change {tunnel} mode dr", "backend [fd00::3]:80: mode dr wants backends of "
+                                                  "the service's family"), before, seen)
+    xlb("-batch", "-", text=f"service del {tunnel}\nservice del {dr}\n"
+                            "config set tunnel4 none tunnel6 none\n", status=0)
 
 
 def check_batch(seen):
@@ -371,6 +404,7 @@ def main():
     before = seen.snapshot()
     for case in REFUSED:
         check(case, before, seen)
+    check_modes(seen)
     check_batch(seen)
     check_shared(seen)
     check_full()

@@ -36,6 +36,16 @@ ROUND = "# committed apart\n".join(
               for count in (8, 3) for verb in ("add", "del")),
      f"flow flush\nbackend change 10.0.0.2:8080 service {WEB} state down\n"])
 
+# Sources for every mode, and a service whose backends fit all of them.
+MODES = STATE + """\
+config set tunnel4 10.0.0.100 nat4 10.0.0.101
+service add 192.0.2.4:80/tcp table 251
+backend add 10.0.2.1 service 192.0.2.4:80/tcp
+backend add 10.0.2.2 service 192.0.2.4:80/tcp
+service add *:81/tcp table 251
+backend add 10.0.2.1 service *:81/tcp
+"""
+
 # What runs before, and the lines of the call that is killed.
 CASES = (
     ("backend add", STATE, [f"backend add 10.0.0.4:8080 service {WEB}"]),
@@ -73,6 +83,18 @@ CASES = (
      [f"service del {WEB}", "service del 192.0.2.2:*/udp", "config set seed 5",
       f"service add {WEB} table 251", f"backend add 10.0.0.1:8080 service {WEB}"]),
     ("flow flush", MARKED, ["flow flush"]),
+    ("mode dnat to nat", MODES, ["service change 192.0.2.4:80/tcp mode nat"]),
+    ("mode nat to dnat", MODES + "service change 192.0.2.4:80/tcp mode nat\n",
+     ["service change 192.0.2.4:80/tcp mode dnat"]),
+    ("mode dnat to dr", MODES, ["service change 192.0.2.4:80/tcp mode dr"]),
+    ("mode ipip to nat", MODES + "service change 192.0.2.4:80/tcp mode ipip\n",
+     ["service change 192.0.2.4:80/tcp mode nat"]),
+    ("mode gue to dnat, on any address", MODES + "service change *:81/tcp mode gue\n",
+     ["service change *:81/tcp mode dnat"]),
+    ("mode dnat to ipip, on any address", MODES, ["service change *:81/tcp mode ipip"]),
+    ("mode and backends", MODES,
+     ["service change 192.0.2.4:80/tcp mode dr", "backend add 10.0.2.3 service 192.0.2.4:80/tcp",
+      "backend del 10.0.2.1 service 192.0.2.4:80/tcp"]),
 )
 
 

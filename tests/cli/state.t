@@ -204,6 +204,37 @@ def check_places():
                   {(0, 0)}, f"nobody's, whoever had them before: {line}")
 
 
+def check_modes():
+    """A live service changes its mode: what packets then find."""
+    seen = fresh(f"config set tunnel4 10.0.0.100 nat4 10.0.0.101\nservice add {WEB} table 251\n"
+                 "backend add 10.0.0.1\n")
+    before = table(seen)
+    vip = bytes((192, 0, 2, 1)) + bytes(12)
+    for mode, number, replies in (("nat", 2, [(bytes(16), 0, 1)]), ("dnat", 1, [(vip, 80, 0)]),
+                                  ("gue", 5, []), ("dr", 3, []), ("nat", 2, [(bytes(16), 0, 1)]),
+                                  ("ipip", 4, []), ("dnat", 1, [(vip, 80, 0)])):
+        xlb("service", "change", WEB, "mode", mode, status=0)
+        tap.equal((service(seen)["mode"], service(seen)["updating"], table(seen) == before,
+                   [(each["address"], each["port"], each["by_flow"])
+                    for _, each in seen.maps["xlb_replies4"].items()]),
+                  (number, 0, True, replies), f"mode {mode}: the same slots, replies as it has")
+    xlb("-batch", "-", text=f"service del {WEB}\nservice add {WEB} mode dr table 251\n"
+                            "backend add 10.0.0.1\n", status=0)
+    tap.equal(seen.maps["xlb_replies4"].items(), [], "replaced by one that replies for itself")
+
+    seen = fresh("service add *:81/tcp table 251\nbackend add 10.0.0.1\n")
+    for mode, by_flow in (("dr", 0), ("dnat", 1)):
+        xlb("service", "change", "*:81/tcp", "mode", mode, status=0)
+        tap.equal(seen.targets()[1]["by_flow"], by_flow, f"any address, mode {mode}")
+    seen = fresh("config set tunnel4 10.0.0.100 tunnel6 fd00::100\n"
+                 f"service add {WEB} mode ipip table 251\nbackend add [fd00::1]\n"
+                 "backend add 10.0.0.1\n")
+    tap.equal([seen.targets()[n]["v6"] for n in (1, 2)], [1, 0], "either family in a tunnel")
+    tap.equal([(bytes(key["address"]), value["services"])
+               for key, value in seen.maps["xlb_vips"].items()],
+              [(bytes(10) + b"\xff\xff" + bytes((192, 0, 2, 1)), 1)], "its address is a VIP")
+
+
 def check_repair():
     """Only what a writer that died could leave, and the next call clears away."""
     seen = three()
@@ -235,6 +266,7 @@ def main():
     check_ids()
     check_keys()
     check_places()
+    check_modes()
     check_repair()
     tap.done()
 
