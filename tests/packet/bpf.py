@@ -84,8 +84,12 @@ class Map:
         packed = self.btf.pack(self.value, value)
         if self.cpus:
             packed = packed.ljust(self.value_bytes() // self.cpus, b"\0") * self.cpus
-        checked(LIBBPF.bpf_map_update_elem(self.descriptor, self.btf.pack(self.key, key),
-                                           packed, ctypes.c_uint64(0)), self.path)
+        self.put(self.btf.pack(self.key, key), packed)
+
+    def put(self, key, value):
+        """Both packed."""
+        checked(LIBBPF.bpf_map_update_elem(self.descriptor, key, value, ctypes.c_uint64(0)),
+                self.path)
 
     def delete(self, key):
         checked(LIBBPF.bpf_map_delete_elem(self.descriptor, self.btf.pack(self.key, key)),

@@ -96,7 +96,8 @@ def check_format():
                     # Of addresses that packets may come from.
                     source = bytes([generator.randrange(128, 224)]) + generator.randbytes(width - 1)
                     sport = generator.randrange(65536)
-                    data = bytearray(frame(CLIENTS[version], VIPS[version], 1, 80).ljust(128, b"\0"))
+                    data = bytearray(frame(CLIENTS[version], VIPS[version], 1, 80))
+                    data += bytes(128 - len(data))
                     data[start:start + width] = source
                     struct.pack_into(">H", data, port_at, sport)
                     out = lab.dry.run(bytes(data), lab.ifindex["left"])[1]

@@ -1,159 +1,189 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
-"""Mode nat: both ends of a flow are rewritten, and its two records see to that."""
+"""Mode nat: which source a flow gets, what is recorded of it, and what is not translated."""
+
+import struct
+
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
 
 import tap
-from frame import frame
-from lab import (CLIENTS, MACS, PASS, REDIRECT, ROUTER_MAC, VERSIONS, VIPS, Lab, backend_mac,
-                 packed)
+from lab import PASS, REDIRECT, VERSIONS, Lab, backend_address, packed
+from nat import (BACKEND, BOTH, CLIENT, CLOSED, EMBRYONIC, ESTABLISHED, IDLE, NONE, OWN_PORT,
+                 PORT_MIN, RESET, both, found, nat, send, stranger, taken)
 
 lab = Lab()
-SOURCES = {4: ("10.0.0.250", "10.0.0.251"), 6: ("2001:db8:2::250", "2001:db8:2::251")}
-CLOSED = 61                     # seconds after which a closed connection's port is free
+PROTOCOLS = ("tcp", "udp")
+# Where in a packed tuple: the destination's port.
+DESTINATION_PORT = {4: 10, 6: 34}
+SPREAD = 60                     # clients
 
 
-def prepare(version, protocol="tcp", sources=1):
-    """A service with one backend; a client's packet, and the backend's address."""
-    given = b"".join(packed(each) for each in SOURCES[version][:sources])
-    size = 4 if version == 4 else 16
-    lab.reset(**{f"nat{version}": [given[at:at + size].ljust(size, b"\0")
-                                   for at in range(0, 8 * size, size)],
-                 f"nat{version}_count": sources})
-    address = lab.backend(1, version)
-    lab.service(VIPS[version], 80, protocol, current=1, mode="nat")
-    lab.replies(address, 8080, "0.0.0.0" if version == 4 else "::", 0, 1, protocol, by_flow=1)
-    return {"source": CLIENTS[version], "destination": VIPS[version], "sport": 40000,
-            "dport": 80, "protocol": protocol}, address
+def check_records():
+    for version in VERSIONS:
+        for protocol in PROTOCOLS:
+            name = f"{protocol} over IPv{version}: "
+            way = nat(lab, version, protocol)
+            for _ in range(2 if protocol == "tcp" else 1):
+                way.check(name + "what opens", flags="S")
+                tap.equal(both(way), (EMBRYONIC, EMBRYONIC), name + "two embryonic records")
+            common = {"backend": 1, "generation": 1, "closing": 0, "reserved": bytes(2)}
+            wanted = (common | {"direction": lab.numbers["XLB_NAT_FORWARD"], "port": OWN_PORT,
+                                "slot": lab.lookup(way.asks())["slot"], "client_port": 0,
+                                "address": packed(way.source).ljust(16, b"\0"),
+                                "client": bytes(16)},
+                      common | {"direction": lab.numbers["XLB_NAT_REPLY"], "port": 80, "slot": 0,
+                                "address": packed(way.vip).ljust(16, b"\0"),
+                                "client": packed(way.client).ljust(16, b"\0"),
+                                "client_port": OWN_PORT})
+            for fields, expected in zip((way.asked, way.answered), wanted):
+                held = found(way, fields)
+                age = lab.jiffies() - held.pop("seen") & 0xffffffff
+                tap.equal(held, expected, name + "all that is remembered")
+                tap.ok(age <= lab.hz, name + "and when", age)
+            way.check(name + "the next packet")
+            tap.equal(both(way), (ESTABLISHED, ESTABLISHED), name + "confirms both")
+            way.check_both(name + "and they count")
+            tap.equal(lab.stats(1)["connections"], 1, name + "one connection")
+            tap.equal(len(lab.by_family("xlb_flows", way.vip).items()), 2,
+                      name + "nothing else is recorded")
 
 
-def forwarded(fields, version, address, port=None, source=0):
-    return fields | {"source": SOURCES[version][source], "destination": address, "dport": 8080,
-                     "sport": fields["sport"] if port is None else port, "ttl": 63,
-                     "smac": MACS["right"], "dmac": backend_mac(1)}
+def check_replies():
+    for version in VERSIONS:
+        for protocol in PROTOCOLS:
+            name = f"{protocol} over IPv{version}: "
+            way = nat(lab, version, protocol)
+            for what, fields in (("before anybody asked", {}), ("to another port", {"dport": 9}),
+                                 ("from another port", {"sport": 9})):
+                lab.check(name + f"from the backend, {what}", way.answers(**fields), PASS,
+                          link="right")
+            tap.ok(lab.quiet(), name + "which leaves no trace")
+            way.reached(flags="S")
+            way.check_both(name + "afterwards")
+            lab.record(way.answered, 1, direction="forward")
+            lab.check(name + "a record of another direction tells no client", way.answers(), PASS,
+                      link="right")
+            lab.record(way.answered, 1, direction="nat_reply", age=600, address=packed(way.vip),
+                       port=80, client=packed(way.client), client_port=OWN_PORT)
+            lab.run(way.answers(), "right")
+            age = lab.jiffies() - found(way, way.answered)["seen"] & 0xffffffff
+            tap.ok(age <= lab.hz, name + "a reply is seen", age)
 
 
-def answered(fields, version, address, port=None):
-    """The backend's packet, and what the client gets."""
-    reply = {"source": address, "destination": SOURCES[version][0], "sport": 8080,
-             "dport": fields["sport"] if port is None else port, "protocol": fields["protocol"],
-             "smac": backend_mac(1), "dmac": MACS["right"]}
-    return reply, reply | {"source": VIPS[version], "destination": fields["source"], "sport": 80,
-                           "dport": fields["sport"], "ttl": 63, "smac": MACS["left"],
-                           "dmac": ROUTER_MAC}
+def check_ports():
+    for version in VERSIONS:
+        for protocol in PROTOCOLS:
+            name = f"{protocol} over IPv{version}: "
+            way = nat(lab, version, protocol)
+            way.reached(flags="S")
+            others = [stranger(way, number) for number in range(1, 10)]
+            ports = [send(way, source=other, flags="S") for other in others]
+            tap.equal(len({OWN_PORT, *ports}), 10, name + "the same port of ten clients")
+            tap.ok(min(ports) >= PORT_MIN, name + "becomes others, none of them privileged", ports)
+            tap.equal([send(way, source=other) for other in others], ports, name + "and stays so")
+            for other, port in zip(others[:2], ports):
+                its = way.of(other)
+                lab.check(name + "its packet", its.asks(), REDIRECT, its.forwarded(port=port))
+                lab.check(name + "its reply", its.answers(dport=port), REDIRECT, its.restored(),
+                          link="right")
+            way.check_both(name + "the first client keeps its own")
 
 
-def there(fields):
-    """Which of (established, embryonic) records there are."""
-    return tuple(each is not None for each in lab.records(fields))
+def check_port_kinds():
+    """A port is free unless the same backend, port and protocol has it."""
+    for version in VERSIONS:
+        way = nat(lab, version)
+        taken(way, protocol="udp")
+        tap.equal(send(way, flags="S"), OWN_PORT, f"IPv{version}: UDP's ports are others")
+        way = nat(lab, version)
+        lab.record(way.answered | {"source": lab.backend(2, version)}, 2, direction="nat_reply")
+        lab.record(way.answered | {"sport": 81}, 1, direction="nat_reply")
+        tap.equal(send(way, flags="S"), OWN_PORT,
+                  f"IPv{version}: so are another backend's, and of another port of this one")
 
 
-def check_way(version, protocol):
-    name = f"{protocol} over IPv{version}: "
-    fields, address = prepare(version, protocol)
-    reply, restored = answered(fields, version, address)
-    first = {"flags": "S"} if protocol == "tcp" else {}
-    lab.check(name + "a reply that nobody asked for", frame(**reply), PASS, link="right")
-    lab.check(name + "first packet: the client's port is kept", frame(**fields, **first), REDIRECT,
-              frame(**forwarded(fields, version, address), **first))
-    tap.equal((there(fields), there(reply)), ((False, True), (False, True)),
-              name + "two embryonic records")
-    lab.check(name + "reply", frame(**reply), REDIRECT, frame(**restored), link="right")
-    lab.check(name + "second packet", frame(**fields), REDIRECT,
-              frame(**forwarded(fields, version, address)))
-    tap.equal((there(fields), there(reply)), ((True, False), (True, False)),
-              name + "confirms both")
-    lab.check(name + "reply to that", frame(**reply), REDIRECT, frame(**restored), link="right")
-    tap.equal((lab.stats(1)["connections"], lab.stats(1)["in_packets"],
-               lab.stats(1)["out_packets"], lab.drops()), (1, 2, 2, {}), name + "counted")
+def check_expiry():
+    """When a port of somebody's is free again."""
+    cases = (("in use", False, {}), ("silent for long", False, {"age": IDLE - 2}),
+             ("silent too long", True, {"age": IDLE + 2}),
+             ("closed", False, {"closing": BOTH, "age": CLOSED - 2}),
+             ("closed for long", True, {"closing": BOTH, "age": CLOSED + 2}),
+             ("reset", False, {"closing": RESET, "age": CLOSED - 2}),
+             ("reset long ago", True, {"closing": RESET, "age": CLOSED + 2}),
+             ("half closed", False, {"closing": CLIENT, "age": CLOSED + 2}),
+             ("half closed by the backend", False, {"closing": BACKEND, "age": CLOSED + 2}),
+             ("never confirmed", False, {"embryonic": True, "age": CLOSED - 2}),
+             ("never confirmed, long ago", True, {"embryonic": True, "age": CLOSED + 2}),
+             ("of an earlier holder of the id", True, {"generation": 7}))
+    for version in VERSIONS:
+        for name, free, fields in cases:
+            way = nat(lab, version)
+            taken(way, **fields)
+            port = send(way, flags="S")
+            tap.equal(port == OWN_PORT, free, f"IPv{version}: a port {name} is "
+                      + ("free" if free else "not"))
+            tap.ok(port >= PORT_MIN, f"IPv{version}: a port {name}: one is found", port)
 
 
-def check_evicted(version):
-    name = f"IPv{version}: "
-    fields, address = prepare(version)
-    reply, restored = answered(fields, version, address)
-    for flags in "SA":
-        lab.run(frame(**fields, flags=flags))
-    record = lab.records(fields)[0]
-    lab.by_family("xlb_flows", address).clear()
-    lab.by_family("xlb_flows", address).set(lab.tuple(fields), record)
-    lab.check(name + "a reply whose record is gone is passed up", frame(**reply), PASS,
-              link="right")
-    lab.by_family("xlb_flows", address).set(
-        lab.tuple(fields), record | {"seen": lab.jiffies() - 2 * lab.hz & 0xffffffff})
-    lab.run(frame(**fields))
-    lab.check(name + "the flow's next packet has put it back", frame(**reply), REDIRECT,
-              frame(**restored), link="right")
-
-    back = lab.records(reply)[0]
-    lab.by_family("xlb_flows", address).clear()
-    lab.by_family("xlb_flows", address).set(lab.tuple(reply), back)
-    lab.check(name + "a lost record of the way there is found again", frame(**fields), REDIRECT,
-              frame(**forwarded(fields, version, address)))
+def fill(way, protocol):
+    """Every port towards the backend is somebody's."""
+    taken(way, 1, protocol=protocol)
+    records = lab.by_family("xlb_flows", way.backend)
+    key = bytearray(next(records.keys()))
+    value = records.raw(bytes(key))
+    for port in range(2, 65536):
+        struct.pack_into("=H", key, DESTINATION_PORT[way.kind.version], port)
+        records.put(bytes(key), value)
 
 
-def port_of(data, version):
-    """Source address and port of a frame that goes to the backend."""
-    at = 14 + (12 if version == 4 else 8)
-    size = 4 if version == 4 else 16
-    ports = 14 + (20 if version == 4 else 40)
-    return data[at:at + size], int.from_bytes(data[ports:ports + 2], "big")
+def check_exhaustion():
+    for version, protocol in ((4, "tcp"), (6, "udp")):
+        way = nat(lab, version, protocol)
+        fill(way, protocol)
+        for sport in (OWN_PORT, 1, 65535):
+            for flags in ("S", "A"):
+                lab.check_drop(f"{protocol} over IPv{version}: no port is free",
+                               way.asks(sport=sport, flags=flags), "no_port")
+        tap.equal(lab.records(way.asked), NONE, "and nothing is recorded")
+        lab.backend(2, version)
+        lab.service(way.vip, 81, protocol, current=2, mode="nat")
+        tap.equal(send(way, dport=81), OWN_PORT, "another backend has ports of its own")
+        taken(way, 7, protocol=protocol, age=IDLE + 2)
+        tap.equal(send(way, sport=7), 7, "nor is one that has come free")
 
 
-def check_ports(version):
-    name = f"IPv{version}: "
-    fields, address = prepare(version)
-    lab.run(frame(**fields, flags="S"))
-    other = fields | {"source": CLIENTS[version][:-1] + "8"}
-    got = port_of(lab.run(frame(**other, flags="S"))[1], version)[1]
-    tap.ok(got != 40000 and got >= 1024, name + "another client's same port becomes another", got)
-    reply, restored = answered(other, version, address, got)
-    lab.check(name + "and its replies go to that client", frame(**reply), REDIRECT,
-              frame(**restored), link="right")
-
-    lab.run(frame(**fields))
-    for flags, closing in (("FA", 1), ("RA", 5)):
-        lab.run(frame(**fields, flags=flags))
-        tap.equal([lab.records(each)[0]["closing"]
-                   for each in (fields, answered(fields, version, address)[0])], [closing] * 2,
-                  name + f"both records know of {flags}")
-    back = lab.records(answered(fields, version, address)[0])[0]
-    third = fields | {"source": CLIENTS[version][:-1] + "7"}
-    for age, kept in ((CLOSED - 3, False), (CLOSED, True)):
-        lab.by_family("xlb_flows", address).set(
-            lab.tuple(answered(fields, version, address)[0]),
-            back | {"seen": lab.jiffies() - age * lab.hz & 0xffffffff})
-        third["source"] = CLIENTS[version][:-1] + ("6" if kept else "7")
-        got = port_of(lab.run(frame(**third, flags="S"))[1], version)[1]
-        tap.equal(got == 40000, kept, name + f"closed for {age} seconds, the port is free: {kept}")
-
-    fields, address = prepare(version)
-    reply = answered(fields, version, address)[0]
-    for port in range(1, 65536):
-        lab.record(reply | {"dport": port}, 1, direction="nat_reply", port=80)
-    lab.check_drop(name + "no port is free", frame(**fields, flags="S"), "no_port")
-    lab.reset()
-    lab.backend(1, version)
-    lab.service(VIPS[version], 80, current=1, mode="nat")
-    lab.check_drop(name + "no source is configured", frame(**fields, flags="S"), "no_source")
+def check_addresses():
+    """Several sources: a client keeps one, whatever its port and its VIP's."""
+    for version in VERSIONS:
+        for count in (1, 2, 8):
+            sources = [packed(backend_address(100 + number, version)) for number in range(8)]
+            way = nat(lab, version, config={f"nat{version}": sources, f"nat{version}_count": count})
+            used = []
+            for number in range(SPREAD):
+                client = backend_address(number + 1, version, "left")
+                outs = [lab.run(way.asks(source=client, sport=sport))[1] for sport in (1, 2, 40000)]
+                ip = {Ether(out)[IP if version == 4 else IPv6].src for out in outs}
+                tap.equal(len(ip), 1, f"IPv{version}, {count} addresses: client {number} keeps one")
+                used += ip
+            wanted = {backend_address(100 + number, version) for number in range(count)}
+            tap.equal(set(used), wanted, f"IPv{version}, {count} addresses: all are used")
 
 
-def check_sources(version):
-    fields, _ = prepare(version, sources=2)
-    seen = {}
-    for client in range(1, 40):
-        for sport in (1000, 2000):
-            asked = fields | {"source": CLIENTS[version][:-1] + str(client), "sport": sport}
-            seen.setdefault(client, set()).add(
-                port_of(lab.run(frame(**asked, flags="S"))[1], version)[0])
-    tap.equal({len(each) for each in seen.values()}, {1}, f"IPv{version}: a client keeps its source")
-    tap.equal(set().union(*seen.values()), {packed(each) for each in SOURCES[version]},
-              f"IPv{version}: all sources are used")
+def check_no_source():
+    for version in VERSIONS:
+        way = nat(lab, version, config={f"nat{version}_count": 0})
+        lab.check_drop(f"IPv{version}: no nat{version}", way.asks(), "no_source")
+        tap.equal(lab.records(way.asked), NONE, f"IPv{version}: and nothing is recorded")
 
 
-for version in VERSIONS:
-    for protocol in ("tcp", "udp"):
-        check_way(version, protocol)
-    check_evicted(version)
-    check_ports(version)
-    check_sources(version)
+check_records()
+check_replies()
+check_ports()
+check_port_kinds()
+check_expiry()
+check_exhaustion()
+check_addresses()
+check_no_source()
 tap.done()
