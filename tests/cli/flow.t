@@ -17,18 +17,21 @@ import tap  # noqa: E402
 WEB = "192.0.2.1:80/tcp"
 HZ = round(1 / time.clock_getres(6))  # CLOCK_MONOTONIC_COARSE
 IDLE, SETTLE = 100, 10
-FORWARD, REPLY = 1, 2
+FORWARD, REPLY, NAT_FORWARD, NAT_REPLY = 1, 2, 3, 4
+CLIENT_FIN, BACKEND_FIN, RESET = 1, 2, 4
 CLIENT, VIP = bytes((203, 0, 113, 9)), bytes((192, 0, 2, 1))
 
 
 class Flows:
     """A service of two, the second added later: about half of its slots are marked."""
 
-    def __init__(self):
+    def __init__(self, *keywords):
         maps_remove()
         maps_make()
-        xlb("config", "set", "idle", str(IDLE), "settle", str(SETTLE), status=0)
-        xlb("-batch", "-", text=f"service add {WEB} table 251\nbackend add 10.0.0.1\n", status=0)
+        xlb("config", "set", "idle", str(IDLE), "settle", str(SETTLE), "nat4", "10.0.9.1",
+            status=0)
+        xlb("service", "add", WEB, "table", "251", *keywords, status=0)
+        xlb("backend", "add", "10.0.0.1", status=0)
         xlb("backend", "add", "10.0.0.2", status=0)
         self.seen = World()
         self.settled()
@@ -173,6 +176,57 @@ def check_any_address():
               "gc drops those of idle flows and of backends that are gone")
 
 
+def check_nat():
+    """Mode nat has records of every flow, which hold no mark and need none."""
+    flows = Flows("mode", "nat")
+    source = bytes((10, 0, 9, 1))
+
+    def record(port, backend=1, silent=0, closing=0, generation=1, slot=0):
+        """Both ways of a flow from this port, which has the port plus 4000 there."""
+        flow = {"seen": (CLOCK.jiffies() - silent * HZ) % 2 ** 32, "backend": backend,
+                "generation": generation, "closing": closing}
+        flows.seen.maps["xlb_flows4"].set(
+            {"source": CLIENT, "destination": VIP, "source_port": port, "destination_port": 80,
+             "protocol": 6},
+            dict(flow, direction=NAT_FORWARD, slot=slot, port=port + 4000, address=source))
+        flows.seen.maps["xlb_flows4"].set(
+            {"source": bytes((10, 0, 0, backend)), "destination": source, "source_port": 80,
+             "destination_port": port + 4000, "protocol": 6},
+            dict(flow, direction=NAT_REPLY, port=80, address=VIP, client=CLIENT,
+                 client_port=port))
+
+    record(1)
+    tap.equal(sorted(re.sub(r"silent [01]\b", "silent 0", line) for line in
+                     xlb("flow", "show").stdout.splitlines()),
+              [f"203.0.113.9:1 to {WEB} backend 10.0.0.1:80 source 10.0.9.1:4001 direction "
+               + way for way in ("forward slot 0 silent 0", "reply silent 0")],
+              "both are shown as the client sees the flow")
+    tap.equal(xlb("flow", "count").stdout,
+              f"records 2 embryonic 0 reply 1 gone 0 marked {len(flows.marked())} refused 0\n",
+              "and counted")
+    record(2, silent=IDLE + 1)
+    record(3, silent=IDLE - 5)
+    record(4, silent=IDLE - 5, closing=CLIENT_FIN | BACKEND_FIN)
+    record(5, silent=IDLE - 5, closing=CLIENT_FIN)
+    record(6, silent=5, closing=RESET)
+    record(7, silent=IDLE - 5, closing=RESET)
+    record(8, generation=9)
+    kept = flows.table().index(next(slot for slot in flows.table() if not slot[1]))
+    record(9, slot=kept)
+    record(10, slot=flows.marked()[0])
+    xlb("flow", "gc", status=0)
+    ports = [1, 3, 5, 6, 9, 10]
+    tap.equal(flows.ports(), ports + [80] * len(ports),
+              "gc drops what is idle, closed or of a backend that is gone, both ways")
+    tap.equal(flows.marked(), [], "and they hold no mark")
+    xlb("backend", "del", "10.0.0.1", status=0)
+    tap.equal(flows.ports(), [], "records of a backend go with it")
+    record(1, backend=2)
+    xlb("-batch", "-", text="backend del 10.0.0.2\nservice change " + WEB + " mode dnat\n"
+                            "backend add 10.0.0.2\n", status=0)
+    tap.equal(flows.ports(), [], "and with the mode")
+
+
 def check_show():
     flows = Flows()
     marked = flows.marked()
@@ -237,6 +291,7 @@ def main():
     check_writers()
     check_flush()
     check_any_address()
+    check_nat()
     check_show()
     check_lookup()
     tap.done()

@@ -115,6 +115,13 @@ def check_config():
     config = seen.maps["xlb_config"].get(0)
     tap.equal((config["abi"], config["seed"], config["hz"]),
               (2, 2 ** 64 - 1, round(1 / __import__("time").clock_getres(6))), "in xlb_config")
+    sources = (" tunnel4 10.0.9.1 tunnel6 fd00:9::1 nat4 10.0.9.2,10.0.9.3 nat6 "
+               + ",".join(f"fd00:9::{n}" for n in range(1, 9)) + " gue 6081")
+    xlb("config", "set", *sources.split(), status=0)
+    tap.equal(shown("config"), other.replace(" gue 6080", sources) + "\n", "sources of modes, too")
+    xlb("config", "set", *"tunnel4 none tunnel6 none nat4 none nat6 none gue 6080".split(),
+        status=0)
+    tap.equal(shown("config"), other + "\n", "and none of them")
     xlb("service", "add", WEB, status=0)
     tap.equal(shown("service"), f"{WEB} mode dnat hash flow table 251 settle 1\n",
               "a new service has them")
@@ -123,6 +130,10 @@ def check_config():
     xlb("service", "change", WEB, "hash", "source", "table", "509", "settle", "3", status=0)
     tap.equal(shown("service"), f"{WEB} mode dnat hash source table 509 settle 3\n",
               "service change")
+    for mode in ("nat", "dr", "ipip", "gue", "dnat"):
+        xlb("service", "change", WEB, "mode", mode, status=0)
+        tap.equal(shown("service"), f"{WEB} mode {mode} hash source table 509 settle 3\n",
+                  f"mode {mode}")
     fields = document("-j", "config")
     tap.equal((fields["seed"], fields["records"], fields["pin"]),
               ("0xffffffffffffffff", 0, world.PINS), "config in JSON")
