@@ -46,6 +46,11 @@ service add *:81/tcp table 251
 backend add 10.0.2.1 service *:81/tcp
 """
 
+DIRECT = STATE + """\
+service add 192.0.2.3:80/tcp table 251 mode dr
+backend add 10.0.0.5 service 192.0.2.3:80/tcp
+"""
+
 # What runs before, and the lines of the call that is killed.
 CASES = (
     ("backend add", STATE, [f"backend add 10.0.0.4:8080 service {WEB}"]),
@@ -95,6 +100,28 @@ CASES = (
     ("mode and backends", MODES,
      ["service change 192.0.2.4:80/tcp mode dr", "backend add 10.0.2.3 service 192.0.2.4:80/tcp",
       "backend del 10.0.2.1 service 192.0.2.4:80/tcp"]),
+    ("service add, the second of its address", STATE, ["service add 192.0.2.1:81/tcp table 251"]),
+    ("service del, one of two of its address",
+     STATE + "service add 192.0.2.1:81/tcp table 251\n", [f"service del {WEB}"]),
+    ("services of other modes", STATE,
+     ["config set nat4 10.0.9.1 tunnel6 fd00::9",
+      "service add 192.0.2.3:80/tcp table 251 mode nat",
+      "service add 192.0.2.4:80/tcp table 251 mode ipip",
+      "backend add 10.0.0.5 service 192.0.2.3:80/tcp",
+      "backend add [fd00::5] service 192.0.2.4:80/tcp"]),
+    ("a service replaced by one of another mode", DIRECT.replace("mode dr", "mode dnat"),
+     ["service del 192.0.2.3:80/tcp", "service add 192.0.2.3:80/tcp table 251 mode dr",
+      "backend add 10.0.0.5 service 192.0.2.3:80/tcp"]),
+    ("and back", DIRECT,
+     ["service del 192.0.2.3:80/tcp", "service add 192.0.2.3:80/tcp table 251",
+      "backend add 10.0.0.5 service 192.0.2.3:80/tcp"]),
+    ("a backend moved to a service of another mode",
+     DIRECT + "service add 192.0.2.4:80/tcp table 251\n",
+     ["backend del 10.0.0.5 service 192.0.2.3:80/tcp",
+      "backend add 10.0.0.5 service 192.0.2.4:80/tcp"]),
+    ("mode", DIRECT, ["backend del 10.0.0.5 service 192.0.2.3:80/tcp",
+                      "service change 192.0.2.3:80/tcp mode dnat",
+                      "backend add 10.0.0.5 service 192.0.2.3:80/tcp"]),
 )
 
 
