@@ -236,15 +236,12 @@ static __always_inline int parse_plain(struct packet *p, struct xdp_md *ctx)
 	}
 }
 
-/* Length of the frame, of which with jumbo frames only a part is at hand. */
-const volatile __u8 xlb_frags = 0;	/* set by the loader, along with BPF_F_XDP_HAS_FRAGS */
-
 static __always_inline __u32 frame_length(struct xdp_md *ctx)
 {
-	/* Known to Linux 5.18 and later; removed as dead code where the flag is not set. */
-	if (xlb_frags)
-		return bpf_xdp_get_buff_len(ctx);
-	return ctx->data_end - ctx->data;
+	__u64 length = (void *)(long)ctx->data_end - (void *)(long)ctx->data;
+
+	pin_down(length);
+	return length;
 }
 
 /* The packet of this shape; false: it is not there, which only the verifier doubts. */
