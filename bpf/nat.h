@@ -153,6 +153,9 @@ static __always_inline bool nat_port_take(const union tuple *tuple, const struct
 	old = record_find(tuple, v6, &embryonic);
 	if (old && nat_reply_matches(old, p, v6) && old->generation == generation) {
 		record_seen(old, bpf_jiffies64());
+		/* The port is being used again by the same client. */
+		if (packet_opens(p))
+			old->closing = 0;
 		return true;
 	}
 	if (old && !nat_expired(old, embryonic, config, bpf_jiffies64()))

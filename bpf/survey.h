@@ -114,7 +114,9 @@ static __always_inline bool walk_fragment(struct walk *walk, const __u32 *source
 	datagram_set(&datagram, source, destination, walk->id, walk->shape.protocol, v6);
 	if (!walk->shape.transport)
 		return fragment_later(&datagram, &walk->shape);
-	fragment_first(&datagram, &walk->shape);
+	/* Where the first is dropped, the others are not to follow it. */
+	if (!walk->fault)
+		fragment_first(&datagram, &walk->shape);
 	return true;
 }
 
