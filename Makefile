@@ -25,6 +25,7 @@ TEST_PACKAGES = curl ethtool libcmocka-dev mandoc mount perl procps \
 	python3 python3-scapy shellcheck strace tcpdump util-linux
 
 BPF_HEADERS = $(wildcard bpf/*.h)
+OBJECTS = bpf/xlb.o bpf/decap.o
 LOADER_SOURCES = $(wildcard loader/*.c)
 LOADER_OBJECTS = $(LOADER_SOURCES:.c=.o)
 LIBRARIES = libbpf libelf libmnl jansson
@@ -37,12 +38,12 @@ PROGRAMS = loader/xlb $(wildcard scripts/xlb-*)
 PAGES7 = $(wildcard man/*.7)
 PAGES8 = $(wildcard man/*.8)
 
-all: bpf/xlb.o loader/xlb
+all: $(OBJECTS) loader/xlb
 
-bpf/xlb.o: bpf/xlb.bpf.c $(BPF_HEADERS)
+bpf/%.o: bpf/%.bpf.c $(BPF_HEADERS)
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-loader/%.o: loader/%.c $(wildcard loader/*.h) bpf/xlb_abi.h Makefile
+loader/%.o: loader/%.c $(wildcard loader/*.h) $(wildcard bpf/*_abi.h) Makefile
 	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(shell pkg-config --cflags $(LIBRARIES)) -c $< -o $@
 
 # The object's place is compiled in: made anew when it is another.
@@ -96,14 +97,15 @@ install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(OBJECTDIR) $(DESTDIR)$(LIBDIR) \
 		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(SBINDIR)
-	install -m 644 bpf/xlb.o $(DESTDIR)$(OBJECTDIR)
+	install -m 644 $(OBJECTS) $(DESTDIR)$(OBJECTDIR)
 	install -m 644 scripts/common.sh $(DESTDIR)$(LIBDIR)
 	install -m 644 $(PAGES7) $(DESTDIR)$(MANDIR)/man7
 	install -m 644 $(PAGES8) $(DESTDIR)$(MANDIR)/man8
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,$(notdir $(PROGRAMS))) \
-		$(DESTDIR)$(OBJECTDIR)/xlb.o $(DESTDIR)$(LIBDIR)/common.sh \
+		$(addprefix $(DESTDIR)$(OBJECTDIR)/,$(notdir $(OBJECTS))) \
+		$(DESTDIR)$(LIBDIR)/common.sh \
 		$(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(PAGES7))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(PAGES8)))
 	rmdir $(DESTDIR)$(LIBDIR) 2>/dev/null || :

@@ -3,6 +3,7 @@
 #ifndef XLB_REWRITE_H
 #define XLB_REWRITE_H
 
+#include "checksum.h"
 #include "parse.h"
 
 /* ~m + m' for a TTL lowered by one: m is the 16-bit word that TTL begins. */
@@ -18,24 +19,6 @@ struct translation {
 	const __u32 *address;
 	__u16 port;		/* host order; 0: as it is */
 };
-
-/* Sums are of 16-bit words in the order of the wire, unfolded: 32-bit words may
- * be added as they are, since 2^16 is 1 in one's complement arithmetic. */
-static __always_inline __u32 sum_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (sum & 0xffff) + (sum >> 16);
-}
-
-/* `difference` is ~m + m' of what changed, folded once: 20 bits at most. */
-static __always_inline void checksum_update(__u16 *checksum, __u32 difference)
-{
-	__u32 sum = (__u16)~*checksum + difference;
-
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	*checksum = ~sum;
-}
 
 /* Puts the new address in place; ~m + m' of what changed, folded once. */
 static __always_inline __u32 address_replace(__u32 *address, const __u32 *by, const bool v6)
