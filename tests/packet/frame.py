@@ -40,6 +40,36 @@ def frame(source, destination, sport, dport, protocol="tcp", *, ttl=64, flags="A
     return bytes(packet / Raw(payload)).ljust(pad, b"\0")
 
 
+def network(data):
+    """Where in a frame the IP header is."""
+    at = 14
+    while data[at - 2:at] in (b"\x81\x00", b"\x88\xa8"):
+        at += 4
+    return at
+
+
+def fragments(data, size, number):
+    """The frames that a whole one becomes where only `size` bytes of payload, a multiple
+    of 8, fit; `number` is their identification (RFC 791, 3.2; RFC 8200, 4.5)."""
+    at = network(data)
+    packet = (IP if data[at] >> 4 == 4 else IPv6)(data[at:])
+    header = packet.copy()
+    header.remove_payload()
+    payload = bytes(packet.payload)
+    frames = []
+    for start in range(0, len(payload), size):
+        piece, more = payload[start:start + size], start + size < len(payload)
+        if packet.version == 4:
+            fields = {"len": None, "chksum": None, "id": number, "frag": start // 8,
+                      "flags": "MF" if more else 0}
+            head = IP(**header.fields | fields)
+        else:
+            head = IPv6(**header.fields | {"plen": None, "nh": 44})
+            head /= IPv6ExtHdrFragment(nh=packet.nh, offset=start // 8, m=int(more), id=number)
+        frames.append(data[:at] + bytes(head / Raw(piece)))
+    return frames
+
+
 def hop(source, destination):
     """The fields that a router changes."""
     return {"ttl": 63, "smac": source, "dmac": destination}

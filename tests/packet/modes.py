@@ -131,13 +131,16 @@ class Way:
     def asks(self, **fields):
         return frame(**self.asked | fields)
 
+    def macs(self):
+        """Towards the backend."""
+        return {"smac": MACS[self.link], "dmac": backend_mac(self.host)}
+
     def forwarded(self, **fields):
         """The client's packet when xlb sends it on."""
         ttl = (self.asked | fields).get("ttl", 64)
-        macs = {"smac": MACS[self.link], "dmac": backend_mac(self.host)}
         if self.kind.mode in TUNNELS:
-            return self.encapsulated(macs, **fields)
-        return frame(**self.translated(**fields) | macs |
+            return self.encapsulated(self.macs(), **fields)
+        return frame(**self.translated(**fields) | self.macs() |
                      {"ttl": ttl if self.kind.mode == "dr" else ttl - 1})
 
     def finished(self, **fields):
