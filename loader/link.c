@@ -12,6 +12,8 @@
 #include "program.h"
 #include "sysctl.h"
 
+#define MTU_MAX 65535	/* of xlb_link: that or more */
+
 const struct choice link_modes[] = {
 	{ "native", NETLINK_XDP_NATIVE },
 	{ "generic", NETLINK_XDP_GENERIC },
@@ -65,6 +67,21 @@ static int stale_delete(const struct maps *maps, const struct netlink_link *link
 	return err == -ENOENT ? 0 : err;
 }
 
+static int link_write(const struct maps *maps, const struct netlink_link *link)
+{
+	const struct xlb_link takes = {
+		.redirect = 1,
+		.veth = link->veth,
+		.mtu = link->mtu < MTU_MAX ? link->mtu : MTU_MAX,
+	};
+	struct xlb_link old;
+
+	if (!bpf_map_lookup_elem(maps->fd[MAP_LINKS], &link->ifindex, &old) &&
+	    !memcmp(&old, &takes, sizeof(old)))
+		return 0;
+	return bpf_map_update_elem(maps->fd[MAP_LINKS], &link->ifindex, &takes, BPF_ANY);
+}
+
 int link_refresh(const struct maps *maps)
 {
 	struct netlink_link *links;
@@ -74,16 +91,9 @@ int link_refresh(const struct maps *maps)
 	if (err)
 		return err;
 	err = stale_delete(maps, links, count);
-	for (i = 0; i < count && !err; i++) {
-		const struct xlb_link takes = { .redirect = 1, .veth = links[i].veth };
-
-		if (!links[i].redirect)
-			continue;
-		err = bpf_map_update_elem(maps->fd[MAP_LINKS], &links[i].ifindex, &takes,
-					  BPF_NOEXIST);
-		if (err == -EEXIST)
-			err = 0;
-	}
+	for (i = 0; i < count && !err; i++)
+		if (links[i].redirect)
+			err = link_write(maps, &links[i]);
 	free(links);
 	return err == -E2BIG ? 0 : err;
 }

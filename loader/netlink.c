@@ -19,6 +19,7 @@
 #define NETDEV_A_DEV_IFINDEX 1
 #define NETDEV_A_DEV_XDP_FEATURES 3
 #define NETDEV_XDP_ACT_NDO_XMIT 4
+#define NETDEV_XDP_ACT_NDO_XMIT_SG 64
 
 /* A growing list of links while they are dumped. */
 struct links {
@@ -129,6 +130,13 @@ static int on_family(const struct nlmsghdr *answer, void *context)
 	return MNL_CB_OK;
 }
 
+static bool link_redirects(const struct netlink_link *link, __u64 features)
+{
+	if (link->mtu >= NETLINK_MTU_JUMBO && !(features & NETDEV_XDP_ACT_NDO_XMIT_SG))
+		return false;
+	return features & NETDEV_XDP_ACT_NDO_XMIT;
+}
+
 static int on_features(const struct nlmsghdr *answer, void *context)
 {
 	const struct nlattr *attr;
@@ -144,7 +152,7 @@ static int on_features(const struct nlmsghdr *answer, void *context)
 	}
 	for (i = 0; i < links->count; i++) {
 		if (links->link[i].ifindex == ifindex)
-			links->link[i].redirect = features & NETDEV_XDP_ACT_NDO_XMIT;
+			links->link[i].redirect = link_redirects(&links->link[i], features);
 	}
 	return MNL_CB_OK;
 }

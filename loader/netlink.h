@@ -15,13 +15,16 @@ enum netlink_xdp_mode {
 	NETLINK_XDP_OFFLOAD,	/* in the device */
 };
 
+/* From this MTU on frames may come in pieces, which drivers have to know of. */
+#define NETLINK_MTU_JUMBO 2001
+
 struct netlink_link {
 	unsigned ifindex;
 	unsigned mtu;
 	char name[IFNAMSIZ];
 	bool loopback;
 	bool veth;
-	bool redirect;		/* takes frames that XDP redirects to it */
+	bool redirect;		/* takes frames of its MTU that XDP redirects to it */
 	enum netlink_xdp_mode mode;
 	__u32 xdp_id;		/* of the program, 0: none; with two, not the offloaded one */
 };

@@ -124,6 +124,17 @@ else
 	is "and known" "$(redirects)" "$both"
 fi
 
+mtus() {
+	bpftool -j map dump pinned /sys/fs/bpf/xlb/xlb_links |
+		jq -c 'map(.formatted.value.mtu) | sort'
+}
+
+is "their MTU is known" "$(mtus)" "[1500,1500]"
+on balancer ip link set dev client mtu 1400
+ok "a change of anything" lb config set idle 100
+is "brings it up to date" "$(mtus)" "[1400,1500]"
+on balancer ip link set dev client mtu 1500
+
 # --- unload ---
 
 ok "unload" lb unload dev client
