@@ -156,6 +156,9 @@ static enum status object_attach(const struct args *args, const struct attach *a
 				 const struct keyword *keywords)
 {
 	enum netlink_xdp_mode mode = keywords[KEYWORD_MODE].number;
+	/* In generic mode, all that lo has, the kernel puts pieces together. */
+	bool frags = attach->link.mtu >= NETLINK_MTU_JUMBO && !attach->link.loopback &&
+		     mode != NETLINK_XDP_GENERIC;
 	struct object_size sizes[SIZING_MAPS + 1];
 	struct bpf_object *object;
 	struct bpf_program *program;
@@ -166,11 +169,14 @@ static enum status object_attach(const struct args *args, const struct attach *a
 	if (err)
 		return args_fail(args, STATUS_REFUSED, "obj %s: %s", path, strerror(-err));
 	sizing_fill(&keywords[KEYWORD_SIZES], sizes);
-	err = object_load(path, PROGRAM, attach->maps.folder, sizes, &object);
+	err = object_load(path, PROGRAM, attach->maps.folder, sizes, frags, &object);
 	if (err == -EEXIST)
 		return args_fail(args, STATUS_REFUSED, "maps of other sizes are there already, "
 				 "and are sized when they are made: rm %s/xlb_*",
 				 attach->maps.folder);
+	if (err == -ENODATA)
+		return args_fail(args, STATUS_REFUSED, "obj %s: takes no frames in pieces, as an "
+				 "MTU of %u makes them: mode generic", path, attach->link.mtu);
 	if (err)
 		return args_fail(args, STATUS_REFUSED, "obj %s: with maps in %s: %s", path,
 				 attach->maps.folder, strerror(-err));

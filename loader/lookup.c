@@ -149,7 +149,7 @@ static enum status question_answer(struct context *context, const struct args *a
 	if (error)
 		return args_fail(args, STATUS_REFUSED, "%s: no such file: name it in $XLB_OBJECT",
 				 path);
-	error = object_load(path, PROGRAM, state->maps.folder, NULL, &object);
+	error = object_load(path, PROGRAM, state->maps.folder, NULL, false, &object);
 	if (error)
 		return args_fail(args, STATUS_REFUSED, "%s: %s", path, strerror(-error));
 	program = bpf_object__find_program_by_name(object, PROGRAM);

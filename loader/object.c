@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 
 #include "object.h"
 
@@ -82,16 +83,55 @@ static int map_size(struct bpf_map *map, const char *folder, __u32 wanted)
 	return bpf_map__set_max_entries(map, info.max_entries);
 }
 
+/* Where a variable stands among the object's constants, or -ENODATA. */
+static int constant_offset(const struct bpf_object *object, const char *name)
+{
+	const struct btf *btf = bpf_object__btf(object);
+	int id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+	const struct btf_type *section = btf__type_by_id(btf, id < 0 ? 0 : id);
+	const struct btf_var_secinfo *variable = btf_var_secinfos(section);
+
+	for (unsigned i = 0; id > 0 && i < btf_vlen(section); i++, variable++) {
+		const struct btf_type *type = btf__type_by_id(btf, variable->type);
+
+		if (!strcmp(btf__name_by_offset(btf, type->name_off), name))
+			return variable->offset;
+	}
+	return -ENODATA;
+}
+
+/* Tells the kernel, and the program itself. */
+static int object_set_frags(struct bpf_object *object, struct bpf_program *program)
+{
+	struct bpf_map *constants = bpf_object__find_map_by_name(object, ".rodata");
+	int offset = constant_offset(object, "xlb_frags");
+	size_t size;
+	__u8 *bytes;
+
+	if (!constants || offset < 0)
+		return -ENODATA;
+	/* libbpf's own skeletons write there, too, though it was const before 1.2. */
+	bytes = (__u8 *)bpf_map__initial_value(constants, &size);
+	bytes[offset] = 1;
+	return bpf_program__set_flags(program, bpf_program__flags(program) | BPF_F_XDP_HAS_FRAGS);
+}
+
 static int object_prepare(struct bpf_object *object, const char *name, const char *folder,
-			  const struct object_size *sizes)
+			  const struct object_size *sizes, bool frags)
 {
 	struct bpf_program *program;
 	struct bpf_map *map;
 	int error = 0;
 
 	bpf_object__for_each_program(program, object) {
+		bool wanted = !strcmp(bpf_program__name(program), name);
+
 		bpf_program__set_type(program, BPF_PROG_TYPE_XDP);
-		bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), name));
+		bpf_program__set_autoload(program, wanted);
+		if (wanted && frags)
+			error = object_set_frags(object, program);
+		if (error)
+			return error;
 	}
 	bpf_object__for_each_map(map, object) {
 		if (bpf_map__pin_path(map))
@@ -102,8 +142,9 @@ static int object_prepare(struct bpf_object *object, const char *name, const cha
 	return bpf_object__load(object);
 }
 
-int object_load(const char *path, const char *program, const char *folder,
-		const struct object_size *sizes, struct bpf_object **object)
+static int object_try_load(const char *path, const char *program, const char *folder,
+			   const struct object_size *sizes, bool frags,
+			   struct bpf_object **object)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .pin_root_path = folder);
 	int error;
@@ -111,10 +152,21 @@ int object_load(const char *path, const char *program, const char *folder,
 	*object = bpf_object__open_file(path, &options);
 	if (!*object)
 		return -errno;
-	error = object_prepare(*object, program, folder, sizes);
+	error = object_prepare(*object, program, folder, sizes, frags);
 	if (error) {
 		bpf_object__close(*object);
 		*object = NULL;
 	}
+	return error;
+}
+
+int object_load(const char *path, const char *program, const char *folder,
+		const struct object_size *sizes, bool frags, struct bpf_object **object)
+{
+	int error = object_try_load(path, program, folder, sizes, frags, object);
+
+	/* Before Linux 5.18 the flag is not known, and frames are always in one piece. */
+	if (frags && error == -EINVAL)
+		error = object_try_load(path, program, folder, sizes, false, object);
 	return error;
 }

@@ -4,6 +4,7 @@
 #define XLB_OBJECT_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <bpf/libbpf.h>
 
 /*
@@ -22,10 +23,12 @@ struct object_size {
 /*
  * Loads one program (all are of type XDP) with its maps pinned by name under
  * folder: those that are there are shared, sizes included, the others made, as
- * large as sizes (or NULL) and else the object say.  The caller closes with
- * bpf_object__close().  0 or -errno; -EEXIST: a map is there in another size.
+ * large as sizes (or NULL) and else the object say.  With `frags` it takes frames
+ * in pieces, where the kernel can (since 5.18).  The caller closes with
+ * bpf_object__close().  0 or -errno; -EEXIST: a map is there in another size;
+ * -ENODATA: the object knows nothing of pieces.
  */
 int object_load(const char *path, const char *program, const char *folder,
-		const struct object_size *sizes, struct bpf_object **object);
+		const struct object_size *sizes, bool frags, struct bpf_object **object);
 
 #endif

@@ -3,7 +3,8 @@
 """A small HTTP server that answers its own name: httpd.py NAME PORT [ADDRESS].
 
 It listens on all addresses of both families unless told (IPv4 as ::ffff:a.b.c.d).
-/ is the name, /client the client's address, /bytes/N a body of N bytes.
+/ is the name, /client the client's address, /bytes/N a body of N bytes; what is PUT
+comes back.
 """
 import http.server
 import socket
@@ -22,6 +23,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = self.client_address[0].removeprefix("::ffff:").encode()
         else:
             body = self.server.name
+        self.answer(body)
+
+    def do_PUT(self):
+        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def answer(self, body):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -290,9 +290,12 @@ program_mode() { # NETNS DEV
 		jq -r '.[0].xdp.mode // empty | if . == 1 then "native" else "generic" end'
 }
 
-# The ids of the maps it uses, one a line, in numeric order.
+# The ids of the pinned maps it uses, one a line, in numeric order: its constants are
+# its own.
 program_maps() { # NETNS DEV
-	bpftool -j prog show id "$(program_id "$1" "$2")" | jq -r '.map_ids | sort[]'
+	for map in $(bpftool -j prog show id "$(program_id "$1" "$2")" | jq '.map_ids | sort[]'); do
+		bpftool -j map show id "$map"
+	done | jq 'select(.name | endswith(".rodata") | not).id'
 }
 
 # --- servers and clients ---

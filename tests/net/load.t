@@ -40,11 +40,11 @@ map_names() {
 	done | sort
 }
 
-# From `SEC(".maps")` of the object itself, by the names that all of ours have.
+# From `SEC(".maps")` of the object itself.
 all_map_names() {
-	bpftool -j btf dump file "$OBJECT" |
-		jq -r '.types[] | select(.kind == "VAR" and (.name | startswith("xlb_"))) | .name' |
-		grep -v license | sort
+	bpftool -j btf dump file "$OBJECT" | jq -r '.types as $types | $types[] |
+		select(.kind == "DATASEC" and .name == ".maps").vars[].type_id as $id |
+		$types[] | select(.id == $id).name' | sort
 }
 
 # Twenty requests, each by a connection of its own: who answered?
