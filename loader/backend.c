@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mode.h"
+#include "nexthop.h"
 #include "service.h"
 #include "session.h"
 #include "stats.h"
@@ -189,6 +190,7 @@ struct view {
 	const struct endpoint *end;	/* NULL: all; port 0: whatever port */
 	bool statistics;
 	unsigned *slots;		/* by id */
+	struct nexthops nexthops;
 	unsigned shown;
 };
 
@@ -215,6 +217,7 @@ static void backend_show(struct view *view, const struct backend *backend)
 		output_number(output, "slots", view->slots[value->id]);
 		output_line(output, 4);
 		stats_show_backend(output, view->state, backend);
+		nexthop_show(output, &view->nexthops, backend);
 	}
 	output_close(output);
 	view->shown++;
@@ -248,11 +251,14 @@ static enum status backends_show(const struct args *args, struct view *view)
 	view->slots = calloc(XLB_BACKEND_DELETED + 1, sizeof(*view->slots));
 	if (!view->slots)
 		error = -ENOMEM;
+	else if (view->statistics)
+		error = nexthops_read(&view->nexthops, view->state);
 	output_list(view->output, NULL);
 	for (unsigned i = 0; !error && i < view->state->count; i++)
 		if (!view->service || view->service == view->state->list[i])
 			error = service_backends_show(view, view->state->list[i]);
 	output_close(view->output);
+	nexthops_free(&view->nexthops);
 	free(view->slots);
 	if (error)
 		return args_fail(args, STATUS_REFUSED, "%s", strerror(-error));

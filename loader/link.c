@@ -9,7 +9,10 @@
 
 #include "command.h"
 #include "link.h"
+#include "nexthop.h"
 #include "program.h"
+#include "service.h"
+#include "session.h"
 #include "sysctl.h"
 
 #define MTU_MAX 65535	/* of xlb_link: that or more */
@@ -142,56 +145,110 @@ void link_warn(const struct maps *maps)
 	free(links);
 }
 
-static void link_print(struct output *output, const struct netlink_link *link,
-		       const struct program *program, const char *pin)
+/* What `show` is to show. */
+struct view {
+	struct context *context;
+	unsigned ifindex;		/* 0: all links */
+	struct state *state;		/* NULL: without next hops */
+	struct nexthops nexthops;
+};
+
+/* With -s: of the maps that other commands would use. */
+static enum status view_begin(const struct args *args, struct view *view)
 {
+	int err;
+
+	if (!view->context->statistics)
+		return STATUS_DONE;
+	view->state = session_view(view->context, args);
+	if (!view->state)
+		return STATUS_REFUSED;
+	services_sort(view->state);
+	err = nexthops_read(&view->nexthops, view->state);
+	return err ? args_fail(args, STATUS_REFUSED, "next hops: %s", strerror(-err)) : STATUS_DONE;
+}
+
+static void view_end(struct view *view)
+{
+	nexthops_free(&view->nexthops);
+	state_free(view->state);
+}
+
+/* A link may also have next hops only. */
+static void link_print(const struct view *view, const struct netlink_link *link,
+		       const struct program *program)
+{
+	struct output *output = &view->context->output;
+	bool runs = program->config;
 	char folder[PATH_MAX];
-	bool pinned = program_folder(program, pin, folder);
+	bool pinned = program_folder(program, view->context->pin, folder);
 
 	output_line(output, 0);
 	output_object(output, NULL);
 	output_string(output, "dev", link->name);
-	output_string(output, "mode", choice_name(link_modes, link->mode));
-	output_number(output, "id", program->id);
+	output_string(output, "mode", runs ? choice_name(link_modes, link->mode) : NULL);
+	if (runs)
+		output_number(output, "id", program->id);
+	else
+		output_detail(output, "id", json_null());
 	output_string(output, "pin", pinned ? folder : NULL);
 	output_flag(output, "redirect", link->redirect);
+	if (view->state)
+		nexthops_show(output, &view->nexthops, link->ifindex);
 	output_close(output);
+}
+
+static int link_show(const struct view *view, const struct netlink_link *link)
+{
+	struct program program;
+	int err = program_open(link->xdp_id, &program);
+
+	/* Replaced or detached since the dump. */
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (program.config || (view->state && nexthops_use(&view->nexthops, link->ifindex)))
+		link_print(view, link, &program);
+	program_close(&program);
+	return 0;
+}
+
+static enum status links_show(const struct args *args, const struct view *view)
+{
+	struct netlink_link *links;
+	unsigned i, count;
+	int err = netlink_links(&links, &count);
+
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "interfaces: %s", strerror(-err));
+	output_list(&view->context->output, NULL);
+	for (i = 0; i < count && !err; i++)
+		if (!view->ifindex || links[i].ifindex == view->ifindex)
+			err = link_show(view, &links[i]);
+	output_close(&view->context->output);
+	free(links);
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "programs: %s", strerror(-err));
+	return STATUS_DONE;
 }
 
 static enum status cmd_show(struct context *context, struct args *args)
 {
-	struct netlink_link only, *links;
-	struct program program;
-	unsigned i, count;
+	struct view view = { .context = context };
 	enum status status = STATUS_DONE;
-	bool all = !args_peek(args);
-	int err;
+	struct netlink_link only = {};
 
-	if (!all)
+	if (args_peek(args))
 		status = link_argument(args, &only);
 	if (!status)
 		status = args_end(args);
 	if (status)
 		return status;
-	err = netlink_links(&links, &count);
-	if (err)
-		return args_fail(args, STATUS_REFUSED, "interfaces: %s", strerror(-err));
-	output_list(&context->output, NULL);
-	for (i = 0; i < count && !err; i++) {
-		if (!links[i].xdp_id || (!all && links[i].ifindex != only.ifindex))
-			continue;
-		err = program_open(links[i].xdp_id, &program);
-		if (!err && program.config)
-			link_print(&context->output, &links[i], &program, context->pin);
-		program_close(&program);
-		/* Replaced or detached since the dump. */
-		err = err == -ENOENT ? 0 : err;
-	}
-	output_close(&context->output);
-	free(links);
-	if (err)
-		return args_fail(args, STATUS_REFUSED, "programs: %s", strerror(-err));
-	return STATUS_DONE;
+	view.ifindex = only.ifindex;
+	status = view_begin(args, &view);
+	if (!status)
+		status = links_show(args, &view);
+	view_end(&view);
+	return status;
 }
 
 static const struct command commands[] = {
