@@ -159,8 +159,8 @@ def check_json():
                 "out_bytes": 0}
     tap.equal(document("-j", "-s", "service", "show")[0],
               dict(service, backends=1, marked=0, **counters), "-s: a service")
-    tap.equal(document("-j", "-s", "backend", "show")[0], dict(backend, slots=251, **counters),
-              "-s: a backend")
+    tap.equal(document("-j", "-s", "backend", "show")[0],
+              dict(backend, slots=251, nexthop=None, **counters), "-s: a backend")
     tap.equal(document("-j", "backend", "show", "[fd00::9]"), [], "an error leaves a document")
     tap.equal(document("-j", "service", "add", "nonsense"), [], "so does a bad command line")
     tap.equal(document("-j", "flow", "count"),
