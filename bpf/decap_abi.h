@@ -16,6 +16,7 @@
 #include <linux/types.h>
 
 #define DECAP_LOCALS_MAX 1024
+#define DECAP_GUE_PORT_DEFAULT 6080	/* IANA: gue */
 
 /* An address of this host that tunnels end at. */
 struct decap_local {

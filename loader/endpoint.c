@@ -132,6 +132,15 @@ const char *service_parse(const char *word, struct endpoint *endpoint)
 	return NULL;
 }
 
+const char *address_parse(const char *word, __u8 *address)
+{
+	const char *rest, *why = host_parse(word, address, &rest);
+
+	if (!why && address_is_any(address))
+		why = "not the address of a host";
+	return why || !*rest ? why : "an address alone is wanted, without port or prefix";
+}
+
 const char *backend_parse(const char *word, struct endpoint *endpoint)
 {
 	const char *rest, *why = host_parse(word, endpoint->address, &rest);

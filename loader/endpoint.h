@@ -44,6 +44,9 @@ const char *address_text(const __u8 *address, char *text);
 const char *service_parse(const char *word, struct endpoint *endpoint);
 const char *service_text(const struct endpoint *endpoint, char *text);
 
+/* ADDRESS of a host, alone. */
+const char *address_parse(const char *word, __u8 *address);
+
 /*
  * BACKEND := ADDRESS[:PORT].  A port that is not given is left 0; the protocol
  * is not touched.  Returns NULL, or what is wrong.

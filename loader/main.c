@@ -24,6 +24,7 @@ static const struct object *const objects[] = {
 	&load_object,
 	&unload_object,
 	&link_object,
+	&decap_object,
 };
 
 #define OBJECTS (sizeof(objects) / sizeof(objects[0]))

@@ -56,20 +56,19 @@ const char *map_name(enum map map)
 	return shapes[map].name;
 }
 
-/* 0 if the maps are pinned in the folder, -ENOENT, or -errno. */
-static int folder_holds(const char *folder)
+/* 0 if this name is pinned in the folder, -ENOENT, or -errno. */
+static int folder_holds(const char *folder, const char *name)
 {
 	char path[PATH_MAX];
 
-	if (snprintf(path, sizeof(path), "%s/%s", folder, map_name(MAP_CONFIG)) >=
-	    (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	if (!access(path, F_OK))
 		return 0;
 	return errno == ENOTDIR ? -ENOENT : -errno;
 }
 
-int maps_find(struct maps *maps, const char *pin)
+int pins_find(const char *name, const char *pin, char *folder, char *second)
 {
 	unsigned found = 0;
 	int error;
@@ -77,20 +76,25 @@ int maps_find(struct maps *maps, const char *pin)
 	if (!pin)
 		pin = getenv("XLB_PIN");
 	if (pin && *pin) {
-		snprintf(maps->folder, sizeof(maps->folder), "%s", pin);
-		return folder_holds(pin);
+		snprintf(folder, PATH_MAX, "%s", pin);
+		return folder_holds(pin, name);
 	}
 	for (unsigned i = 0; maps_folders[i]; i++) {
-		error = folder_holds(maps_folders[i]);
+		error = folder_holds(maps_folders[i], name);
 		if (error == -ENOENT)
 			continue;
 		if (error)
 			return error;
-		snprintf(found++ ? maps->second : maps->folder, PATH_MAX, "%s", maps_folders[i]);
+		snprintf(found++ ? second : folder, PATH_MAX, "%s", maps_folders[i]);
 		if (found == 2)
 			return -ENOTUNIQ;
 	}
 	return found ? 0 : -ENOENT;
+}
+
+int maps_find(struct maps *maps, const char *pin)
+{
+	return pins_find(map_name(MAP_CONFIG), pin, maps->folder, maps->second);
 }
 
 int maps_lock(const char *folder)

@@ -54,10 +54,13 @@ struct maps {
 const char *map_name(enum map map);
 
 /*
- * Finds the one folder that holds the maps: pin, else $XLB_PIN, else the places
- * where xlb, iproute2 and bpftool pin.  0 and maps->folder; -ENOENT: none;
- * -ENOTUNIQ: two, in folder and second; -EACCES, -EPERM.
+ * Finds the one folder where this name is pinned: pin, else $XLB_PIN, else the
+ * places where xlb, iproute2 and bpftool pin.  0 and folder, of PATH_MAX bytes as
+ * second; -ENOENT: none; -ENOTUNIQ: two, in folder and second; -EACCES, -EPERM.
  */
+int pins_find(const char *name, const char *pin, char *folder, char *second);
+
+/* The same for the maps of xlb. */
 int maps_find(struct maps *maps, const char *pin);
 
 /*

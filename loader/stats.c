@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 
+#include "counters.h"
 #include "service.h"
 #include "session.h"
 #include "stats.h"
@@ -95,52 +95,15 @@ static void services_show(struct output *output, const struct state *state,
 	output_close(output);
 }
 
-/* A reason's name is its field's, which only BTF knows for the object that is loaded. */
-static int drops_print(struct output *output, const struct maps *maps, const struct btf *btf,
-		       __u32 type_id)
-{
-	const struct btf_type *type = btf__type_by_id(btf, type_id);
-	const struct btf_member *member;
-	unsigned count;
-	__u64 *values;
-	int error;
-
-	if (!type || !btf_is_struct(type))
-		return -ENODATA;
-	error = map_read_percpu(maps, MAP_DROPS, 0, (void **)&values, &count);
-	if (error)
-		return error;
-	member = btf_members(type);
-	for (unsigned i = 0; i < btf_vlen(type); i++, member++) {
-		size_t field = member->offset / 64;
-		__u64 sum = 0;
-
-		for (unsigned cpu = 0; cpu < count; cpu++)
-			sum += values[cpu * (sizeof(struct xlb_drops) / 8) + field];
-		output_number(output, btf__name_by_offset(btf, member->name_off), sum);
-	}
-	free(values);
-	return 0;
-}
-
 static int drops_show(struct output *output, const struct maps *maps)
 {
-	struct bpf_map_info info = {};
-	__u32 size = sizeof(info);
-	struct btf *btf;
-	int error = bpf_obj_get_info_by_fd(maps->fd[MAP_DROPS], &info, &size);
+	int error;
 
-	if (error)
-		return error;
-	btf = btf__load_from_kernel_by_id(info.btf_id);
-	if (!btf)
-		return -errno;
 	output_line(output, 0);
 	output_object(output, "drops");
 	output_text(output, "drops");
-	error = drops_print(output, maps, btf, info.btf_value_type_id);
+	error = counters_show(output, maps->fd[MAP_DROPS]);
 	output_close(output);
-	btf__free(btf);
 	return error;
 }
 

@@ -112,6 +112,12 @@ def check_drops():
     page = read("man/xlb.8")
     for member in drops["members"]:
         tap.ok(f"\n.TP\n.B {member['name']}\n" in page, f"xlb.8 explains drops of {member['name']}")
+    page = read("man/xlb-decap.8").split("\n.SS Counters\n")[1].split("\n.S")[0]
+    told = [word for line in re.findall(r"^\.TP\n\.BR? (.*)$", page, re.MULTILINE)
+            for word in re.findall(r"\w+", line)]
+    tap.equal(told, [member["name"] for member in
+                     Btf("bpf/decap.o").struct("decap_stats")["members"]],
+              "xlb-decap.8 explains every counter")
 
 
 def commands(text):
