@@ -16,6 +16,7 @@
 #include "program.h"
 #include "sizing.h"
 #include "sysctl.h"
+#include "warn.h"
 
 #define BPFFS "/sys/fs/bpf"
 #define PROGRAM "xlb_xdp"
@@ -222,7 +223,7 @@ static enum status links_update(const struct args *args, const char *folder)
 	if (!err)
 		err = link_refresh(&maps);
 	if (!err)
-		link_warn(&maps);
+		warn_links(&maps);
 	maps_close(&maps);
 	return err ? maps_fail(args, &maps, err) : STATUS_DONE;
 }

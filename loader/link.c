@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <bpf/bpf.h>
 
 #include "command.h"
@@ -13,7 +12,6 @@
 #include "program.h"
 #include "service.h"
 #include "session.h"
-#include "sysctl.h"
 
 #define MTU_MAX 65535	/* of xlb_link: that or more */
 
@@ -99,50 +97,6 @@ int link_refresh(const struct maps *maps)
 			err = link_write(maps, &links[i]);
 	free(links);
 	return err == -E2BIG ? 0 : err;
-}
-
-static bool map_filled(const struct maps *maps, enum map map)
-{
-	struct xlb_endpoint6 key;	/* the larger one */
-
-	return !bpf_map_get_next_key(maps->fd[map], NULL, &key);
-}
-
-static void warn_forwarding(const struct maps *maps, const char *dev, int family)
-{
-	char settings[256];
-
-	if (!map_filled(maps, family == AF_INET ? MAP_SERVICES4 : MAP_SERVICES6))
-		return;
-	sysctl_missing(family, dev, settings, sizeof(settings));
-	if (*settings)
-		args_warn(NULL, "warning: %s: forwarding is off: sysctl -w %s", dev, settings);
-}
-
-void link_warn(const struct maps *maps)
-{
-	__u32 config = program_map_id(maps->fd[MAP_CONFIG]);
-	struct netlink_link *links;
-	struct program program;
-	unsigned i, count;
-
-	if (netlink_links(&links, &count))
-		return;
-	for (i = 0; i < count; i++) {
-		const struct netlink_link *link = &links[i];
-
-		if (!link->xdp_id || link->loopback || program_open(link->xdp_id, &program))
-			continue;
-		program_close(&program);
-		if (program.config != config)
-			continue;
-		warn_forwarding(maps, link->name, AF_INET);
-		warn_forwarding(maps, link->name, AF_INET6);
-		if (link->veth && !link->redirect && link->mode == NETLINK_XDP_NATIVE)
-			args_warn(NULL, "warning: %s: its peer takes no frames that XDP sends: "
-				  "ethtool -K PEER gro on", link->name);
-	}
-	free(links);
 }
 
 /* What `show` is to show. */

@@ -22,7 +22,4 @@ enum status link_argument(struct args *args, struct netlink_link *link);
  */
 int link_refresh(const struct maps *maps);
 
-/* Warns on stderr of what keeps traffic from flowing, with the line to type. */
-void link_warn(const struct maps *maps);
-
 #endif

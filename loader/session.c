@@ -8,6 +8,7 @@
 #include "link.h"
 #include "netlink.h"
 #include "session.h"
+#include "warn.h"
 
 static struct state *open_or_tell(const struct context *context, const struct args *args,
 				  bool write)
@@ -76,7 +77,7 @@ enum status session_commit(struct context *context, const struct args *args)
 	}
 	neighbours_keep(state);
 	error = link_refresh(&state->maps);
-	link_warn(&state->maps);
+	warn_links(&state->maps);
 	state_free(state);
 	if (error)
 		return args_fail(args, STATUS_REFUSED, "done, but not which links take frames: %s",

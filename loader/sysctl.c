@@ -2,8 +2,10 @@
 /* The kernel settings that a balancer's interface needs: read, set, told. */
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <limits.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,19 +113,84 @@ static unsigned forwarding_missing(int family, const char *dev, struct setting m
 	return count;
 }
 
-void sysctl_missing(int family, const char *dev, char *settings, size_t size)
+static bool has_ipv4(const char *dev)
 {
-	struct setting missing[2];
-	unsigned count = forwarding_missing(family, dev, missing);
+	size_t length = strlen(dev);
+	struct ifaddrs *list, *each;
+	bool has = false;
+
+	if (getifaddrs(&list))
+		return true;
+	for (each = list; each; each = each->ifa_next)
+		/* A label (eth0:1) may stand for the name. */
+		has |= !strncmp(each->ifa_name, dev, length) &&
+		       (!each->ifa_name[length] || each->ifa_name[length] == ':') &&
+		       each->ifa_addr && each->ifa_addr->sa_family == AF_INET;
+	freeifaddrs(list);
+	return has;
+}
+
+static bool local_missing(const char *dev, struct setting *missing)
+{
+	const struct setting all = { "ipv4", "all", "accept_local", 1 };
+
+	*missing = (struct setting){ "ipv4", dev, "accept_local", 1 };
+	return setting_read(missing) == 0 && setting_read(&all) == 0;
+}
+
+/*
+ * The larger of an interface's own filter and that for all counts: strict (1) drops
+ * what comes from addresses of this machine, and on an interface without an IPv4
+ * address so does loose (2).  At most two settings.
+ */
+static unsigned filter_missing(const char *dev, struct setting missing[2])
+{
+	struct setting own = { "ipv4", dev, "rp_filter", 0 };
+	struct setting all = { "ipv4", "all", "rp_filter", 0 };
+	int mine = setting_read(&own), everyone = setting_read(&all);
+	unsigned count = 0;
+
+	if (has_ipv4(dev)) {
+		own.value = 2;
+		if (mine <= 1 && everyone <= 1 && mine + everyone > 0)
+			missing[count++] = own;
+		return count;
+	}
+	if (mine > 0)
+		missing[count++] = own;
+	if (everyone > 0)
+		missing[count++] = all;
+	return count;
+}
+
+static void settings_print(const struct setting *settings, unsigned count, char *text,
+			   size_t size)
+{
 	size_t used = 0;
 
-	settings[0] = '\0';
+	text[0] = '\0';
 	for (unsigned i = 0; i < count && used + 1 < size; i++) {
 		if (i)
-			settings[used++] = ' ';
-		setting_print(&missing[i], settings + used, size - used);
-		used += strlen(settings + used);
+			text[used++] = ' ';
+		setting_print(&settings[i], text + used, size - used);
+		used += strlen(text + used);
 	}
+}
+
+void sysctl_missing_forwarding(int family, const char *dev, char *settings, size_t size)
+{
+	struct setting missing[2];
+
+	settings_print(missing, forwarding_missing(family, dev, missing), settings, size);
+}
+
+void sysctl_missing_own_source(const char *dev, char *settings, size_t size)
+{
+	struct setting missing[3];
+	unsigned count = local_missing(dev, &missing[0]);
+
+	count += filter_missing(dev, &missing[count]);
+	settings_print(missing, count, settings, size);
 }
 
 /* Settings for all interfaces are the administrator's: others may not expect them. */
@@ -137,20 +204,28 @@ static void forwarding_apply(const struct args *args, int family, const char *de
 			setting_apply(args, &missing[i]);
 }
 
+static void own_source_apply(const struct args *args, const char *dev)
+{
+	const struct setting loose = { "ipv4", dev, "rp_filter", 2 };
+	const struct setting all = { "ipv4", "all", "rp_filter", 0 };
+	struct setting missing[2];
+
+	if (local_missing(dev, &missing[0]))
+		setting_apply(args, &missing[0]);
+	/* Off is of no use where it is on for all; loose is, once there is an address. */
+	if (setting_read(&all) == 1)
+		setting_apply(args, &loose);
+	else if (setting_read(&all) == 0 && filter_missing(dev, missing))
+		setting_apply(args, &missing[0]);
+}
+
 void sysctl_prepare(const struct args *args, const char *dev)
 {
-	const struct setting local = { "ipv4", dev, "accept_local", 1 };
-	const struct setting strict = { "ipv4", "all", "rp_filter", 1 };
-	const struct setting loose = { "ipv4", dev, "rp_filter", 2 };
 	const struct setting router = { "ipv6", dev, "accept_ra", 2 };
 	const struct setting forward = { "ipv6", dev, "forwarding", 1 };
-	int filter = setting_read(&loose);
 
 	forwarding_apply(args, AF_INET, dev);
-	setting_apply(args, &local);
-	/* The larger of the two counts. */
-	if (filter == 1 || (filter == 0 && setting_read(&strict) == 1))
-		setting_apply(args, &loose);
+	own_source_apply(args, dev);
 	/* Forwarding would throw away routes learned from advertisements. */
 	if (setting_read(&router) == 1 && setting_read(&forward) == 0)
 		setting_apply(args, &router);

@@ -18,6 +18,12 @@ void sysctl_prepare(const struct args *args, const char *dev);
  * What to give to `sysctl -w` so that the interface forwards a family (AF_INET,
  * AF_INET6): settings with a blank between, "" where it does.
  */
-void sysctl_missing(int family, const char *dev, char *settings, size_t size);
+void sysctl_missing_forwarding(int family, const char *dev, char *settings, size_t size);
+
+/*
+ * The same so that the kernel forwards what comes in with one of this machine's own
+ * IPv4 addresses as its source.  IPv6 always may.
+ */
+void sysctl_missing_own_source(const char *dev, char *settings, size_t size);
 
 #endif
