@@ -49,12 +49,21 @@ int netlink_xdp_set(unsigned ifindex, int prog_fd, int expected_fd, enum netlink
 /* The kernel's own words about the last request that failed, or "". */
 const char *netlink_explanation(void);
 
+/* An address to send to, and by whom. */
+struct netlink_host {
+	int family;		/* AF_INET, AF_INET6 */
+	const __u8 *address;	/* network order */
+	int via_family;		/* of the router that its route goes by; 0: none */
+	__u8 via[16];
+};
+
 /*
- * Ask the kernel to keep the neighbour resolved that leads to an address (in
- * network order, AF_INET or AF_INET6), since traffic that XDP forwards refreshes
- * none.  Entries that an administrator or a routing daemon made stay as they
- * are.  0 also where there is no neighbour to keep; else -errno.
+ * Ask the kernel to keep the neighbours resolved that lead to hosts, since traffic
+ * that XDP forwards refreshes none, and tell their routers, which are to be none
+ * before.  Entries that an administrator or a routing daemon made stay as they are.
+ * 0 also where there is no neighbour to keep, else the first -errno; the others have
+ * been tried.
  */
-int netlink_neighbour_keep(int family, const __u8 *address);
+int netlink_neighbours_keep(struct netlink_host *hosts, unsigned count);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* One netlink request and its answers, with the kernel's words about an error. */
+/* Netlink requests and their answers, with the kernel's words about an error. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -35,8 +35,25 @@ static int on_error(const struct nlmsghdr *answer, void *context)
 	return MNL_CB_ERROR;
 }
 
-static int exchange(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t each,
-		    void *context)
+struct mnl_socket *netlink_open(int bus)
+{
+	struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
+	int on = 1, err;
+
+	if (!socket)
+		return NULL;
+	/* Older kernels know neither and then only explain less. */
+	mnl_socket_setsockopt(socket, NETLINK_EXT_ACK, &on, sizeof(on));
+	mnl_socket_setsockopt(socket, NETLINK_CAP_ACK, &on, sizeof(on));
+	if (!mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID))
+		return socket;
+	err = errno;
+	mnl_socket_close(socket);
+	errno = err;
+	return NULL;
+}
+
+int netlink_talk(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t each, void *context)
 {
 	static mnl_cb_t control[] = { [NLMSG_ERROR] = on_error };
 	char answer[ANSWER_SIZE];
@@ -44,6 +61,7 @@ static int exchange(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_
 	ssize_t length;
 	int run;
 
+	explanation[0] = '\0';
 	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
 		return -errno;
 	do {
@@ -58,19 +76,12 @@ static int exchange(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_
 
 int netlink_ask(int bus, struct nlmsghdr *request, mnl_cb_t each, void *context)
 {
-	struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
-	int on = 1, err;
+	struct mnl_socket *socket = netlink_open(bus);
+	int err;
 
-	explanation[0] = '\0';
 	if (!socket)
 		return -errno;
-	/* Older kernels know neither and then only explain less. */
-	mnl_socket_setsockopt(socket, NETLINK_EXT_ACK, &on, sizeof(on));
-	mnl_socket_setsockopt(socket, NETLINK_CAP_ACK, &on, sizeof(on));
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
-		err = -errno;
-	else
-		err = exchange(socket, request, each, context);
+	err = netlink_talk(socket, request, each, context);
 	mnl_socket_close(socket);
 	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* One netlink request and its answers: what the netlink*.c files share. */
+/* Netlink requests and their answers: what the netlink*.c files share. */
 #ifndef XLB_NETLINK_ASK_H
 #define XLB_NETLINK_ASK_H
 
@@ -12,10 +12,19 @@
 struct nlmsghdr *netlink_request(void *buffer, unsigned type, unsigned flags);
 
 /*
- * Sends a request, which has NLM_F_DUMP or NLM_F_ACK, in the network namespace
- * of the moment, and hands each answer to `each`.  0 or -errno, with -EINTR for a
- * dump that changed under way.
+ * A socket in the network namespace of the moment, which the caller ends with
+ * mnl_socket_close(); NULL and errno.
  */
+struct mnl_socket *netlink_open(int bus);
+
+/*
+ * Sends a request, which has NLM_F_DUMP or NLM_F_ACK, and hands each answer to
+ * `each`.  0 or -errno, with -EINTR for a dump that changed under way.
+ */
+int netlink_talk(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t each,
+		 void *context);
+
+/* The same over a socket of its own, for one request alone. */
 int netlink_ask(int bus, struct nlmsghdr *request, mnl_cb_t each, void *context);
 
 #endif

@@ -14,6 +14,7 @@ struct hop {
 	int family;
 	__u8 address[16];
 	unsigned ifindex;	/* 0: nobody to resolve */
+	bool gateway;		/* it is not the address itself */
 };
 
 static size_t address_size(int family)
@@ -36,9 +37,11 @@ static int on_route(const struct nlmsghdr *answer, void *context)
 			hop->ifindex = mnl_attr_get_u32(attr);
 			break;
 		case RTA_GATEWAY:
+			hop->gateway = true;
 			memcpy(hop->address, mnl_attr_get_payload(attr), address_size(hop->family));
 			break;
 		case RTA_VIA:
+			hop->gateway = true;
 			via = mnl_attr_get_payload(attr);
 			hop->family = via->rtvia_family;
 			memcpy(hop->address, via->rtvia_addr, address_size(hop->family));
@@ -48,7 +51,7 @@ static int on_route(const struct nlmsghdr *answer, void *context)
 	return MNL_CB_OK;
 }
 
-static int hop_find(struct hop *hop)
+static int hop_find(struct mnl_socket *socket, struct hop *hop)
 {
 	char buffer[NETLINK_REQUEST_SIZE];
 	struct nlmsghdr *request = netlink_request(buffer, RTM_GETROUTE, NLM_F_ACK);
@@ -58,7 +61,7 @@ static int hop_find(struct hop *hop)
 	header->rtm_family = hop->family;
 	header->rtm_dst_len = size * 8;
 	mnl_attr_put(request, RTA_DST, size, hop->address);
-	return netlink_ask(NETLINK_ROUTE, request, on_route, hop);
+	return netlink_talk(socket, request, on_route, hop);
 }
 
 static struct nlmsghdr *neighbour_begin(void *buffer, unsigned type, unsigned flags,
@@ -83,27 +86,21 @@ static int on_neighbour(const struct nlmsghdr *answer, void *context)
 	return MNL_CB_OK;
 }
 
-int netlink_neighbour_keep(int family, const __u8 *address)
+static int hop_keep(struct mnl_socket *socket, const struct hop *hop)
 {
 	char buffer[NETLINK_REQUEST_SIZE];
-	struct hop hop = { .family = family };
 	struct nlmsghdr *request;
 	struct ndmsg *header;
 	bool fixed = false;
 	int err;
 
-	memcpy(hop.address, address, address_size(family));
-	err = hop_find(&hop);
-	if (err || !hop.ifindex)
-		return err;
-
 	/* Since 5.16 either flag below would make a permanent entry an ordinary one. */
-	request = neighbour_begin(buffer, RTM_GETNEIGH, 0, &hop);
-	err = netlink_ask(NETLINK_ROUTE, request, on_neighbour, &fixed);
+	request = neighbour_begin(buffer, RTM_GETNEIGH, 0, hop);
+	err = netlink_talk(socket, request, on_neighbour, &fixed);
 	if (fixed || (err && err != -ENOENT))
 		return err;
 
-	request = neighbour_begin(buffer, RTM_NEWNEIGH, NLM_F_CREATE, &hop);
+	request = neighbour_begin(buffer, RTM_NEWNEIGH, NLM_F_CREATE, hop);
 	header = mnl_nlmsg_get_payload(request);
 	header->ndm_state = NUD_NONE;
 	/*
@@ -112,5 +109,37 @@ int netlink_neighbour_keep(int family, const __u8 *address)
 	 */
 	header->ndm_flags = NTF_USE;
 	mnl_attr_put_u32(request, NDA_FLAGS_EXT, NTF_EXT_MANAGED);
-	return netlink_ask(NETLINK_ROUTE, request, NULL, NULL);
+	return netlink_talk(socket, request, NULL, NULL);
+}
+
+static int host_keep(struct mnl_socket *socket, struct netlink_host *host)
+{
+	struct hop hop = { .family = host->family };
+	int err;
+
+	memcpy(hop.address, host->address, address_size(host->family));
+	err = hop_find(socket, &hop);
+	if (err || !hop.ifindex)
+		return err;
+	if (hop.gateway) {
+		host->via_family = hop.family;
+		memcpy(host->via, hop.address, address_size(hop.family));
+	}
+	return hop_keep(socket, &hop);
+}
+
+int netlink_neighbours_keep(struct netlink_host *hosts, unsigned count)
+{
+	struct mnl_socket *socket = netlink_open(NETLINK_ROUTE);
+	int err, first = 0;
+
+	if (!socket)
+		return -errno;
+	for (unsigned i = 0; i < count; i++) {
+		err = host_keep(socket, &hosts[i]);
+		if (!first)
+			first = err;
+	}
+	mnl_socket_close(socket);
+	return first;
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The state as commands see it: opened, edited by several, written once. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "link.h"
-#include "netlink.h"
+#include "neighbour.h"
 #include "session.h"
 #include "warn.h"
 
@@ -34,31 +32,6 @@ struct state *session_edit(struct context *context, const struct args *args)
 struct state *session_view(struct context *context, const struct args *args)
 {
 	return open_or_tell(context, args, false);
-}
-
-static int address_order(const void *a, const void *b)
-{
-	return memcmp(*(const __u8 *const *)a, *(const __u8 *const *)b, 16);
-}
-
-/* Each host once, whatever number of backends it has; errors are the kernel's affair. */
-static void neighbours_keep(const struct state *state)
-{
-	const __u8 **addresses = calloc(state->used[MAP_BACKENDS] + 1, sizeof(*addresses));
-	unsigned count = 0;
-
-	if (!addresses)
-		return;
-	for (unsigned i = 0; i < state->count; i++)
-		for (const struct backend *backend = state->list[i]->backends; backend;
-		     backend = backend->next)
-			addresses[count++] = backend->end.address;
-	qsort(addresses, count, sizeof(*addresses), address_order);
-	for (unsigned i = 0; i < count; i++)
-		if (!i || address_order(&addresses[i - 1], &addresses[i]))
-			netlink_neighbour_keep(address_is4(addresses[i]) ? AF_INET : AF_INET6,
-					       address_bytes(addresses[i]));
-	free(addresses);
 }
 
 enum status session_commit(struct context *context, const struct args *args)
