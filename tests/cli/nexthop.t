@@ -114,7 +114,7 @@ def index(dev):
 
 world.enter()
 for name in ("left", "right"):
-    sh("ip", "link", "add", name, "type", "dummy")
+    sh("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-peer")
 LEFT, RIGHT = index("left"), index("right")
 maps_make()
 xlb("-batch", "-", text=SETUP, status=0)
