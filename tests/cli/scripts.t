@@ -309,9 +309,10 @@ def check_install():
                       f"{tool} runs where it is installed")
         files = sorted(os.path.relpath(os.path.join(where, name), folder + "/opt/xlb")
                        for where, _, names in os.walk(folder) for name in names)
-        tap.equal(files, ["lib/bpf/xlb.o", "lib/xlb/common.sh", "sbin/xlb", "sbin/xlb-backend",
-                          "sbin/xlb-service", "sbin/xlb-stat", "share/man/man7/xlb.7",
-                          "share/man/man8/xlb-backend.8", "share/man/man8/xlb-service.8",
+        tap.equal(files, ["lib/bpf/decap.o", "lib/bpf/xlb.o", "lib/xlb/common.sh", "sbin/xlb",
+                          "sbin/xlb-backend", "sbin/xlb-service", "sbin/xlb-stat",
+                          "share/man/man7/xlb.7", "share/man/man8/xlb-backend.8",
+                          "share/man/man8/xlb-decap.8", "share/man/man8/xlb-service.8",
                           "share/man/man8/xlb-stat.8", "share/man/man8/xlb.8"],
                   "make install puts each file in its place")
         run(*make, "uninstall")
