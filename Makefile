@@ -21,8 +21,9 @@ XLB_CFLAGS = -std=gnu11 $(WARNINGS) -Ibpf \
 BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libelf-dev libjansson-dev \
 	libmnl-dev make pkg-config
 RUN_PACKAGES = bpftool iproute2 jq
-TEST_PACKAGES = curl ethtool libcmocka-dev mandoc mount perl procps \
-	python3 python3-scapy shellcheck strace tcpdump util-linux
+TEST_PACKAGES = bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-ping \
+	libcmocka-dev mandoc mount nginx perl procps python3 python3-scapy shellcheck \
+	strace tcpdump util-linux wrk
 
 BPF_HEADERS = $(wildcard bpf/*.h)
 OBJECTS = bpf/xlb.o bpf/decap.o

@@ -26,7 +26,10 @@ installed() {
 # Is what the Debian package is wanted for there, under whatever name?
 usable() {
 	case $1 in
+	bind9-dnsutils) command -v dig ;;
+	dnsmasq-base) command -v dnsmasq ;;
 	iproute2) command -v ip ;;
+	iputils-ping) command -v ping ;;
 	libcmocka-dev) pkg-config --exists cmocka ;;
 	libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
 	libjansson-dev) pkg-config --exists jansson ;;
@@ -65,3 +68,11 @@ apt-get -q update || die "apt-get update failed; still missing:$missing"
 # shellcheck disable=SC2086 # a list
 apt-get -q -y --no-install-recommends install $missing ||
 	die "apt-get could not install:$missing"
+
+# Tests run what they need of nginx themselves; the machine did not ask for a server.
+case " $missing " in
+*" nginx "*)
+	invoke-rc.d nginx stop >/dev/null 2>&1 || :
+	update-rc.d nginx disable >/dev/null 2>&1 || :
+	;;
+esac

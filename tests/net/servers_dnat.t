@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Real servers behind xlb in mode dnat.
+
+. "$(dirname "$0")/lib.sh"
+. "$NET/servers.sh"
+
+check_servers dnat
+finish
