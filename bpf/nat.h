@@ -253,39 +253,58 @@ static __always_inline __u16 nat_owner(const struct choice *choice,
 	return choice->backend;
 }
 
-static __always_inline bool nat_new_in(struct xdp_md *ctx, __u64 shape, const bool v6)
+/* Where the flow of a packet is to go, as a called function can answer. */
+union nat_choice {
+	__u64 word;
+	struct {
+		__u32 slot;
+		__u16 backend;	/* 0: nowhere, as has been counted */
+	};
+};
+
+static __always_inline __u64 nat_choose_in(struct xdp_md *ctx, __u64 shape, const bool v6)
 {
+	union nat_choice chosen = {};
 	struct xlb_config *config = config_current();
 	struct xlb_service *service;
 	struct choice choice = {};
 	struct packet p = {};
 	union tuple tuple;
 	bool any_address;
-	__u16 backend;
 
 	if (!config || !packet_find(&p, ctx, shape, v6))
-		return false;
+		return 0;
 	tuple_of(&tuple, &p, v6);
 	service = service_find(&tuple, &config->needs, v6, &any_address);
 	if (!service)
-		return false;
+		return 0;
 	pick_slot(&tuple, &choice, config, service, v6);
-	backend = nat_owner(&choice, service, &p);
-	if (!backend) {
+	chosen.slot = choice.slot;
+	chosen.backend = nat_owner(&choice, service, &p);
+	if (!chosen.backend)
 		drop(no_backend);
-		return false;
-	}
-	return v6 ? nat_begin6(ctx, shape, choice.slot, backend)
-		  : nat_begin4(ctx, shape, choice.slot, backend);
+	return chosen.word;
 }
 
-/* Makes the records of a flow that has none.  False after counting why not. */
-__noinline bool nat_new(struct xdp_md *ctx, __u64 shape)
+/* The backend of a flow that has no record: union nat_choice. */
+__noinline __u64 nat_choose(struct xdp_md *ctx, __u64 shape)
 {
 	union shape of = { .word = shape };
 
-	return of.flags & SHAPE_V6 ? nat_new_in(ctx, shape, true)
-				   : nat_new_in(ctx, shape, false);
+	return of.flags & SHAPE_V6 ? nat_choose_in(ctx, shape, true)
+				   : nat_choose_in(ctx, shape, false);
+}
+
+/* Makes the records of a flow that has none.  False after counting why not. */
+static __always_inline bool nat_new(struct xdp_md *ctx, __u64 shape)
+{
+	union nat_choice chosen = { .word = nat_choose(ctx, shape) };
+	union shape of = { .word = shape };
+
+	if (!chosen.backend)
+		return false;
+	return of.flags & SHAPE_V6 ? nat_begin6(ctx, shape, chosen.slot, chosen.backend)
+				   : nat_begin4(ctx, shape, chosen.slot, chosen.backend);
 }
 
 /* What nat_forward() says when it has nothing to go by. */
