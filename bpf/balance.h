@@ -30,14 +30,14 @@ static __always_inline enum recorded reply_record_in(struct xdp_md *ctx, __u64 s
 	if (!config || !target || !packet_find(&p, ctx, shape, v6))
 		return RECORD_CONFLICT;
 	opening = packet_opens(&p);
-	vip = v6 ? p.ip6->daddr.s6_addr32 : &p.ip4->daddr;
+	vip = packet_destination(&p, v6);
 	flow.seen = now;
 	flow.backend = backend;
 	flow.generation = target->generation;
 	flow.direction = XLB_REPLY;
 	flow.port = p.shape.destination_port;
 	__builtin_memcpy(flow.address, vip, v6 ? 16 : 4);
-	tuple_set(&tuple, target->address, v6 ? p.ip6->saddr.s6_addr32 : &p.ip4->saddr,
+	tuple_set(&tuple, target->address, packet_source(&p, v6),
 		  target->port ?: p.shape.destination_port, p.shape.source_port,
 		  p.shape.protocol, v6);
 	old = record_find(&tuple, v6, &embryonic);
@@ -94,7 +94,7 @@ __noinline int resolve(struct xdp_md *ctx, __u64 shape, __u32 backend)
 	union shape of = { .word = shape };
 
 	drop(no_neighbour);
-	if (!of.transport)
+	if (!of.transport || of.flags & SHAPE_ERROR)
 		return XDP_DROP;
 	if (of.flags & SHAPE_V6)
 		resolve_in(ctx, shape, backend, true);
@@ -103,18 +103,10 @@ __noinline int resolve(struct xdp_md *ctx, __u64 shape, __u32 backend)
 	return XDP_PASS;
 }
 
-/* Mode dr: the frame as it is, to another MAC. */
-static __always_inline int forward_direct(struct packet *p, const struct hop *hop, enum way way,
-					  __u32 backend)
+/* Mode dr, and XDP cannot send the frame: the stack would not know whereto. */
+static __always_inline bool direct_stuck(const struct packet *p, enum way way)
 {
-	if (likely(way == WAY_SEND))
-		return transmit(p, hop);
-	if (way == WAY_LOCAL || p->ctx->ingress_ifindex == LOOPBACK_IFINDEX)
-		return XDP_PASS;
-	/* XDP cannot send there, and the stack would not know whereto. */
-	if (hop_ifindex(hop))
-		return drop(off_link);
-	return resolve(p->ctx, p->shape.word, backend);
+	return way == WAY_STACK && p->ctx->ingress_ifindex != LOOPBACK_IFINDEX;
 }
 
 /* A verdict, or for mode nat the packet's shape. */
@@ -136,7 +128,7 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 	if (unlikely(mode == XLB_NAT))
 		return p->shape.word;
 	pick_slot(tuple, &choice, config, service, v6);
-	pick(p, &choice, service);
+	pick(p, tuple, &choice, config, service, v6);
 	target = target_at(choice.backend);
 	if (unlikely(!choice.backend || !target))
 		return drop(no_backend);
@@ -160,7 +152,10 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 		return drop(forwarding_disabled);
 	}
 
-	if (unlikely(target->by_flow)) {
+	if (mode == XLB_DR && unlikely(direct_stuck(p, way)))
+		return hop_ifindex(&hop) ? drop(off_link)
+					 : resolve(p->ctx, p->shape.word, choice.backend);
+	if (unlikely(target->by_flow) && !packet_is_error(p)) {
 		recorded = reply_record(p->ctx, p->shape.word, choice.backend);
 		if (recorded == RECORD_CONFLICT)
 			return drop(record_conflict);
@@ -169,15 +164,15 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 		to.address = (const __u32 *)target->address;
 		to.port = target->port;
 		rewrite(p, DESTINATION, &to, way == WAY_SEND, v6);
-	} else if (mode >= XLB_IPIP && !encapsulate(p, config, target, mode, choice.hash,
-						    way == WAY_SEND, v6)) {
-		return XDP_DROP;
+	} else if (mode >= XLB_IPIP) {
+		if (unlikely(service->hash == XLB_HASH_SOURCE))
+			choice.hash = flow_hash(tuple, config->seed, XLB_HASH_FLOW, v6);
+		if (!encapsulate(p, config, target, mode, choice.hash, way == WAY_SEND, v6))
+			return XDP_DROP;
 	}
 	count_in(p, choice.backend,
 		 packet_opens(p) || (p->shape.protocol == XLB_UDP &&
 				     (choice.recorded || recorded == RECORD_NEW)));
-	if (mode == XLB_DR)
-		return forward_direct(p, &hop, way, choice.backend);
 	return likely(way == WAY_SEND) ? transmit(p, &hop) : XDP_PASS;
 }
 

@@ -4,6 +4,7 @@
 #define XLB_DIRECT_H
 
 #include "balance.h"
+#include "relay.h"
 #include "reply.h"
 
 /* Where a service on any address does not listen. */
@@ -52,12 +53,13 @@ __noinline __u64 plain(struct xdp_md *ctx)
 	}
 }
 
-static __always_inline __u64 odd_in(struct xdp_md *ctx, __u64 shape, const bool v6)
+static __always_inline __u64 odd_in(struct xdp_md *ctx, __u64 shape, const bool error,
+				    const bool v6)
 {
 	struct xlb_config *config = config_current();
 	struct packet p = {};
 
-	if (!config || !packet_find(&p, ctx, shape, v6))
+	if (!config || !shape_find(&p, ctx, shape, error, v6))
 		return XDP_PASS;
 	return direct(&p, config, v6);
 }
@@ -67,7 +69,17 @@ __noinline __u64 odd(struct xdp_md *ctx, __u64 shape)
 {
 	union shape of = { .word = shape };
 
-	return of.flags & SHAPE_V6 ? odd_in(ctx, shape, true) : odd_in(ctx, shape, false);
+	return of.flags & SHAPE_V6 ? odd_in(ctx, shape, false, true)
+				   : odd_in(ctx, shape, false, false);
+}
+
+/* An error about such a packet: as direct(). */
+__noinline __u64 error(struct xdp_md *ctx, __u64 shape)
+{
+	union shape of = { .word = shape };
+
+	return of.flags & SHAPE_V6 ? odd_in(ctx, shape, true, true)
+				   : odd_in(ctx, shape, true, false);
 }
 
 #endif

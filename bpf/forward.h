@@ -314,14 +314,15 @@ static __always_inline void hop_address(struct ethernet_header *ethernet, const 
 }
 
 /* MAC addresses and VLAN tags, all of the `size` bytes but the last type, come to
- * stand before a new header. */
+ * stand before a new header.  Where they overlap, what is behind is moved first. */
 static __always_inline void ethernet_move(void *to, const void *from, __u8 size)
 {
-	__builtin_memcpy(to, from, 12);
-	if (size > 14)
-		*(__u32 *)(to + 12) = *(const __u32 *)(from + 12);
 	if (size > 18)
 		*(__u32 *)(to + 16) = *(const __u32 *)(from + 16);
+	if (size > 14)
+		*(__u32 *)(to + 12) = *(const __u32 *)(from + 12);
+	*(__u32 *)(to + 8) = *(const __u32 *)(from + 8);
+	*(__u64 *)to = *(const __u64 *)from;
 }
 
 /* Says what stands at `network`.  False: it stands nowhere, which only the verifier

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* ICMP messages that xlb itself sends, in a VIP's name: "too big". */
+/* ICMP messages that xlb itself sends, in a VIP's name, and first of all "too big". */
 #ifndef XLB_ICMP_H
 #define XLB_ICMP_H
 
@@ -8,21 +8,13 @@
 #include "service.h"
 
 /* <linux/icmp.h> wants more of the C library than there is here.  RFC 792: */
-#define ICMP_DEST_UNREACH 3
+#define ICMP_UNREACHABLE 3
 #define ICMP_FRAG_NEEDED 4	/* code */
 /* RFC 4443: */
 #define ICMPV6_PKT_TOOBIG 2
 
 #define ICMP_TTL 64
 #define IPV6_MTU_MIN 1280	/* RFC 8200, 5 */
-
-/* As a packet type's first 8 bytes are in both families (RFC 792, RFC 4443). */
-struct icmp_header {
-	__u8 type;
-	__u8 code;
-	__sum16 checksum;
-	__be32 rest;		/* of an error: the MTU, in its low half with ICMP */
-};
 
 static __always_inline __u16 sum_finish(__u64 sum)
 {
@@ -110,17 +102,13 @@ static __always_inline __s64 quote_sum(void *quote, void *end, __u32 size, const
 	return -1;
 }
 
-static __always_inline bool error4_fill(struct iphdr *ip, void *end, __u32 quoted, __u32 mtu)
+/* The header of an error about a packet, from its destination to its source. */
+static __always_inline void error4_head(struct iphdr *ip, const struct iphdr *inner, __u32 length)
 {
-	struct icmp_header *icmp = (void *)(ip + 1);
-	struct iphdr *inner = (void *)(icmp + 1);
-	const __u32 least = sizeof(*ip) + 8;
-	__s64 sum;
-
 	ip->version = 4;
 	ip->ihl = sizeof(*ip) / 4;
 	ip->tos = 0;
-	ip->tot_len = bpf_htons(sizeof(*ip) + sizeof(*icmp) + quoted);
+	ip->tot_len = bpf_htons(length);
 	ip->id = 0;
 	ip->frag_off = bpf_htons(IPV4_DONT_FRAGMENT);
 	ip->ttl = ICMP_TTL;
@@ -128,11 +116,33 @@ static __always_inline bool error4_fill(struct iphdr *ip, void *end, __u32 quote
 	ip->saddr = inner->daddr;
 	ip->daddr = inner->saddr;
 	ipv4_checksum(ip);
-	icmp->type = ICMP_DEST_UNREACH;
+}
+
+/* `length` is of the ICMP message. */
+static __always_inline void error6_head(struct ipv6hdr *ip, const struct ipv6hdr *inner,
+					__u32 length)
+{
+	*(__be32 *)ip = bpf_htonl(6U << 28);
+	ip->payload_len = bpf_htons(length);
+	ip->nexthdr = IPPROTO_ICMPV6;
+	ip->hop_limit = ICMP_TTL;
+	ip->saddr = inner->daddr;
+	ip->daddr = inner->saddr;
+}
+
+static __always_inline bool error4_fill(struct iphdr *ip, void *end, __u32 quoted, __u32 mtu)
+{
+	struct icmp_header *icmp = (void *)(ip + 1);
+	struct iphdr *inner = (void *)(icmp + 1);
+	const __u32 least = sizeof(*ip) + 8;
+	__s64 sum;
+
+	error4_head(ip, inner, sizeof(*ip) + sizeof(*icmp) + quoted);
+	icmp->type = ICMP_UNREACHABLE;
 	icmp->code = ICMP_FRAG_NEEDED;
 	icmp->checksum = 0;
 	icmp->rest = bpf_htonl(mtu);
-	sum = quote_sum(inner, end, quoted, least, ICMP_DEST_UNREACH | ICMP_FRAG_NEEDED << 8);
+	sum = quote_sum(inner, end, quoted, least, ICMP_UNREACHABLE | ICMP_FRAG_NEEDED << 8);
 	icmp->checksum = sum_finish((__u64)(__u32)sum + icmp->rest);
 	return sum >= 0;
 }
@@ -144,12 +154,7 @@ static __always_inline bool error6_fill(struct ipv6hdr *ip, void *end, __u32 quo
 	const __u32 least = sizeof(*ip) + 8;
 	__s64 sum;
 
-	*(__be32 *)ip = bpf_htonl(6U << 28);
-	ip->payload_len = bpf_htons(sizeof(*icmp) + quoted);
-	ip->nexthdr = IPPROTO_ICMPV6;
-	ip->hop_limit = ICMP_TTL;
-	ip->saddr = inner->daddr;
-	ip->daddr = inner->saddr;
+	error6_head(ip, inner, sizeof(*icmp) + quoted);
 	icmp->type = ICMPV6_PKT_TOOBIG;
 	icmp->code = 0;
 	icmp->checksum = 0;
@@ -207,6 +212,8 @@ __noinline bool divisible(struct xdp_md *ctx, __u64 shape)
 	union shape of = { .word = shape };
 	struct packet p = {};
 
+	if (of.flags & SHAPE_ERROR)
+		return false;
 	if (of.flags & SHAPE_V6)
 		return packet_find(&p, ctx, shape, true) && packet_is_merged(&p);
 	return packet_find(&p, ctx, shape, false) &&
@@ -216,13 +223,15 @@ __noinline bool divisible(struct xdp_md *ctx, __u64 shape)
 static __always_inline int too_big_in(struct xdp_md *ctx, __u64 shape, __u32 mtu, const bool v6)
 {
 	struct xlb_config *config = config_current();
+	union shape of = { .word = shape };
 	struct packet p = {};
 	void *data;
 
-	if (!config || !packet_find(&p, ctx, shape, v6))
-		return XDP_DROP;
 	drop(too_big);
-	/* RFC 1122, 3.2.2: not about a later fragment, and only to where it came from. */
+	/* RFC 1122, 3.2.2: not about an error or a later fragment, and only to where it
+	 * came from. */
+	if (of.flags & SHAPE_ERROR || !config || !packet_find(&p, ctx, shape, v6))
+		return XDP_DROP;
 	if (!p.shape.transport || !(v6 || p.ip4->frag_off & bpf_htons(IPV4_DONT_FRAGMENT)) ||
 	    !error_allowed(config->hz) || !error_make(ctx, p.shape.network, mtu, v6))
 		return XDP_DROP;

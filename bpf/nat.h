@@ -8,6 +8,7 @@
 
 #include "icmp.h"
 #include "pick.h"
+#include "quote.h"
 
 #define NAT_TRIES 16		/* ports looked at before giving up */
 #define NAT_PORT_MIN 1024	/* of ports that are not the client's own */
@@ -37,20 +38,15 @@ static __always_inline void nat_reply_fill(struct xlb_flow *flow, const struct p
 	flow->direction = XLB_NAT_REPLY;
 	flow->port = p->shape.destination_port;
 	flow->client_port = p->shape.source_port;
-	if (v6) {
-		__builtin_memcpy(flow->address, &p->ip6->daddr, 16);
-		__builtin_memcpy(flow->client, &p->ip6->saddr, 16);
-	} else {
-		__builtin_memcpy(flow->address, &p->ip4->daddr, 4);
-		__builtin_memcpy(flow->client, &p->ip4->saddr, 4);
-	}
+	__builtin_memcpy(flow->address, packet_destination(p, v6), v6 ? 16 : 4);
+	__builtin_memcpy(flow->client, packet_source(p, v6), v6 ? 16 : 4);
 }
 
 static __always_inline bool nat_reply_matches(const struct xlb_flow *flow, const struct packet *p,
 					      const bool v6)
 {
-	const __u32 *vip = v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr;
-	const __u32 *client = v6 ? p->ip6->saddr.s6_addr32 : &p->ip4->saddr;
+	const __u32 *vip = packet_destination(p, v6);
+	const __u32 *client = packet_source(p, v6);
 
 	return flow->direction == XLB_NAT_REPLY && flow->port == p->shape.destination_port &&
 	       flow->client_port == p->shape.source_port &&
@@ -307,6 +303,14 @@ static __always_inline bool nat_new(struct xdp_md *ctx, __u64 shape)
 				   : nat_begin4(ctx, shape, chosen.slot, chosen.backend);
 }
 
+/* Is the packet of the connection that was recorded, not of a new one? */
+static __always_inline bool nat_goes_on(const struct xlb_flow *flow, const struct packet *p,
+					__u32 now, __u32 hz)
+{
+	return record_fresh(flow, packet_opens(p), now, hz) &&
+	       !(packet_opens(p) && nat_closed(flow->closing));
+}
+
 /* What nat_forward() says when it has nothing to go by. */
 enum nat_lack {
 	NAT_NEW = 16,		/* no usable record: nat_new() */
@@ -314,7 +318,7 @@ enum nat_lack {
 };
 
 static __always_inline int nat_forward_in(struct xdp_md *ctx, __u64 shape, bool ready,
-					  const bool v6)
+					  const bool error, const bool v6)
 {
 	struct xlb_config *config = config_current();
 	struct translation source, destination;
@@ -327,19 +331,19 @@ static __always_inline int nat_forward_in(struct xdp_md *ctx, __u64 shape, bool 
 	bool embryonic;
 	enum way way;
 
-	if (!config || !packet_find(&p, ctx, shape, v6))
+	if (!config || !shape_find(&p, ctx, shape, error, v6))
 		return XDP_DROP;
 	tuple_of(&tuple, &p, v6);
 	flow = record_find(&tuple, v6, &embryonic);
 	target = flow ? target_at(flow->backend) : NULL;
 	if (!ready && (!target || flow->direction != XLB_NAT_FORWARD || !target->live ||
 		       target->generation != flow->generation ||
-		       !record_fresh(flow, packet_opens(&p), now, config->hz)))
+		       !nat_goes_on(flow, &p, now, config->hz)))
 		return NAT_NEW;
 	/* Another CPU may have thrown it away again. */
 	if (!target)
 		return drop(no_port);
-	if (!ready && (now - flow->seen >= config->hz || (embryonic && !packet_opens(&p)) ||
+	if (!ready && !error && (now - flow->seen >= config->hz || (embryonic && !packet_opens(&p)) ||
 		       p.fin || p.rst))
 		return NAT_KEEP;
 
@@ -373,8 +377,18 @@ __noinline int nat_forward(struct xdp_md *ctx, __u64 shape, bool ready)
 {
 	union shape of = { .word = shape };
 
-	return of.flags & SHAPE_V6 ? nat_forward_in(ctx, shape, ready, true)
-				   : nat_forward_in(ctx, shape, ready, false);
+	return of.flags & SHAPE_V6 ? nat_forward_in(ctx, shape, ready, false, true)
+				   : nat_forward_in(ctx, shape, ready, false, false);
+}
+
+/* The same for an error about one of the flow's packets, which makes no record. */
+__noinline int nat_forward_error(struct xdp_md *ctx, __u64 shape)
+{
+	union shape of = { .word = shape };
+	int verdict = of.flags & SHAPE_V6 ? nat_forward_in(ctx, shape, false, true, true)
+					  : nat_forward_in(ctx, shape, false, true, false);
+
+	return verdict < NAT_NEW ? verdict : XDP_PASS;
 }
 
 /* A packet of a service of mode nat.  Here, and not each within the other, because

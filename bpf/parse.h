@@ -29,6 +29,14 @@ struct ethernet_header {
 	__be16 type;
 };
 
+/* The first 8 bytes of every message in both families (RFC 792, RFC 4443). */
+struct icmp_header {
+	__u8 type;
+	__u8 code;
+	__sum16 checksum;
+	__be32 rest;		/* of an error "too big": the MTU, in its low half with ICMP */
+};
+
 /* Keeps the compiler from working a pointer or number out twice: for the verifier
  * those would be two, and only one of them checked. */
 #define pin_down(value) asm volatile("" : "+r"(value))
@@ -60,11 +68,18 @@ union shape {
 	};
 };
 
+/*
+ * An ICMP error quotes a packet, and goes where an answer to that packet would: so
+ * it has the protocol and ports of such an answer, and `transport` leads to the
+ * quoted packet's transport header.
+ */
+
 #define SHAPE_V6 1		/* IPv6 */
 #define SHAPE_OPENING 2		/* TCP with SYN and no ACK */
 #define SHAPE_TAGGED 4		/* has a VLAN tag */
 #define SHAPE_REPLY 8		/* of a backend, by its flow's record */
-#define SHAPE_FAULT_SHIFT 4	/* above: number of a reason to drop it, 0: none */
+#define SHAPE_ERROR 16		/* an ICMP error about a packet of the flow */
+#define SHAPE_FAULT_SHIFT 5	/* above: number of a reason to drop it, 0: none */
 
 /* A TCP or UDP packet.  The pointers into the frame have been checked for the
  * whole of the fixed headers; none of them survives bpf_xdp_adjust_head. */
@@ -75,12 +90,36 @@ struct packet {
 	struct ipv6hdr *ip6;
 	__be16 *ports;		/* source, destination; meaningless in a later fragment */
 	__sum16 *checksum;	/* of TCP or UDP; the same */
+	struct icmp_header *icmp;	/* of an error; ports and checksum then are those */
+	struct iphdr *quoted4;		/* of the quoted packet, whose checksum may */
+	struct ipv6hdr *quoted6;	/* have been cut off: NULL */
 	union shape shape;
 	bool odd;		/* came by survey.h: not everything is as usual */
+	bool error;		/* an ICMP error */
 	bool fin, rst;		/* TCP's flags; not looked at in plain packets */
 	__u32 length;		/* of the IP packet */
 	__u32 bytes;		/* of the frame */
 };
+
+static __always_inline bool packet_is_error(const struct packet *p)
+{
+	return p->odd && p->error;
+}
+
+/* The addresses of the packet's flow, seen from its source: 4 or 16 bytes. */
+static __always_inline const __u32 *packet_source(const struct packet *p, const bool v6)
+{
+	if (packet_is_error(p))
+		return v6 ? p->quoted6->daddr.s6_addr32 : &p->quoted4->daddr;
+	return v6 ? p->ip6->saddr.s6_addr32 : &p->ip4->saddr;
+}
+
+static __always_inline const __u32 *packet_destination(const struct packet *p, const bool v6)
+{
+	if (packet_is_error(p))
+		return v6 ? p->quoted6->saddr.s6_addr32 : &p->quoted4->saddr;
+	return v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr;
+}
 
 static __always_inline bool packet_is_later(const struct packet *p)
 {
@@ -251,6 +290,24 @@ static __always_inline __u32 frame_length(struct xdp_md *ctx)
 	return length;
 }
 
+/* What packets and errors have in common; `data` is the frame's start. */
+static __always_inline void packet_begin(struct packet *p, struct xdp_md *ctx, union shape shape,
+					 void *data, void *network, const bool v6)
+{
+	p->ctx = ctx;
+	p->ethernet = data;
+	p->shape = shape;
+	p->odd = true;
+	p->bytes = frame_length(ctx);
+	if (v6) {
+		p->ip6 = network;
+		p->length = sizeof(*p->ip6) + bpf_ntohs(p->ip6->payload_len);
+	} else {
+		p->ip4 = network;
+		p->length = bpf_ntohs(p->ip4->tot_len);
+	}
+}
+
 /* The packet of this shape; false: it is not there, which only the verifier doubts. */
 static __always_inline bool packet_find(struct packet *p, struct xdp_md *ctx, __u64 word,
 					const bool v6)
@@ -265,11 +322,7 @@ static __always_inline bool packet_find(struct packet *p, struct xdp_md *ctx, __
 	pin_down(transport);
 	if (data + sizeof(*p->ethernet) > end || network + header > end)
 		return false;
-	p->ctx = ctx;
-	p->ethernet = data;
-	p->shape = shape;
-	p->odd = true;
-	p->bytes = frame_length(ctx);
+	packet_begin(p, ctx, shape, data, network, v6);
 	p->ports = transport;
 	if (shape.protocol == XLB_TCP) {
 		if (transport + sizeof(struct tcphdr) > end)
@@ -281,13 +334,6 @@ static __always_inline bool packet_find(struct packet *p, struct xdp_md *ctx, __
 		if (transport + sizeof(struct udphdr) > end)
 			return false;
 		p->checksum = &((struct udphdr *)transport)->check;
-	}
-	if (v6) {
-		p->ip6 = network;
-		p->length = sizeof(*p->ip6) + bpf_ntohs(p->ip6->payload_len);
-	} else {
-		p->ip4 = network;
-		p->length = bpf_ntohs(p->ip4->tot_len);
 	}
 	return true;
 }

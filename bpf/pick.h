@@ -213,14 +213,20 @@ static __always_inline void pick_slot(const union tuple *tuple, struct choice *c
 }
 
 /* Completes pick_slot()'s choice: this packet makes or confirms its flow's record
- * if need be. */
-static __always_inline void pick(const struct packet *p, struct choice *choice,
-				 const struct xlb_service *service)
+ * if need be.  An error does not: anybody can send one. */
+static __always_inline void pick(const struct packet *p, const union tuple *tuple,
+				 struct choice *choice, const struct xlb_config *config,
+				 const struct xlb_service *service, const bool v6)
 {
 	union picked picked;
 
 	if (likely(!choice->owner.slot.previous))
 		return;
+	if (packet_is_error(p)) {
+		pick_marked(tuple, choice, config, false,
+			    flow_older(service, p->shape.protocol, false), v6, true);
+		return;
+	}
 	picked.word = pick_recorded(p->ctx, p->shape.word, choice->slot, choice->owner.word,
 				    flow_older(service, p->shape.protocol, packet_opens(p)));
 	choice->backend = picked.backend;

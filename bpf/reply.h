@@ -3,7 +3,6 @@
 #ifndef XLB_REPLY_H
 #define XLB_REPLY_H
 
-#include "icmp.h"
 #include "nat.h"
 
 static __always_inline struct xlb_reply *reply_at(const union tuple *tuple, __u16 port,
@@ -85,7 +84,8 @@ static __always_inline void nat_close(struct xlb_flow *back, const struct packet
 		flow->closing |= closing;
 }
 
-static __always_inline int reply_recorded_in(struct xdp_md *ctx, __u64 shape, const bool v6)
+static __always_inline int reply_recorded_in(struct xdp_md *ctx, __u64 shape, const bool error,
+					     const bool v6)
 {
 	struct xlb_config *config = config_current();
 	struct translation vip, client;
@@ -96,12 +96,13 @@ static __always_inline int reply_recorded_in(struct xdp_md *ctx, __u64 shape, co
 	union tuple tuple;
 	bool embryonic;
 
-	if (!config || !packet_find(&p, ctx, shape, v6))
+	if (!config || !shape_find(&p, ctx, shape, error, v6))
 		return XDP_PASS;
 	tuple_of(&tuple, &p, v6);
 	flow = record_find(&tuple, v6, &embryonic);
 	if (flow && (flow->direction == XLB_REPLY || flow->direction == XLB_NAT_REPLY)) {
-		record_seen(flow, bpf_jiffies64());
+		if (!error)
+			record_seen(flow, bpf_jiffies64());
 		vip.address = (const __u32 *)flow->address;
 		vip.port = flow->port;
 		if (flow->direction == XLB_REPLY)
@@ -126,8 +127,17 @@ __noinline int reply_recorded(struct xdp_md *ctx, __u64 shape)
 {
 	union shape of = { .word = shape };
 
-	return of.flags & SHAPE_V6 ? reply_recorded_in(ctx, shape, true)
-				   : reply_recorded_in(ctx, shape, false);
+	return of.flags & SHAPE_V6 ? reply_recorded_in(ctx, shape, false, true)
+				   : reply_recorded_in(ctx, shape, false, false);
+}
+
+/* The same for an error about a packet that went to the backend. */
+__noinline int reply_recorded_error(struct xdp_md *ctx, __u64 shape)
+{
+	union shape of = { .word = shape };
+
+	return of.flags & SHAPE_V6 ? reply_recorded_in(ctx, shape, true, true)
+				   : reply_recorded_in(ctx, shape, true, false);
 }
 
 /* A verdict, or the packet's shape: its flow's record has to be asked. */

@@ -89,11 +89,89 @@ static __always_inline void rewrite_finish(struct packet *p, const struct differ
 				   difference->addresses + difference->ports);
 }
 
+/* What a translation changes in an ICMP error, as struct difference. */
+struct error_difference {
+	__u32 outer;		/* the error's own addresses */
+	struct difference quoted;
+};
+
+/* An error comes from one end of the flow; the packet that it quotes goes there. */
+static __always_inline void error_rewrite_end(struct packet *p, const enum end end,
+					      const struct translation *to,
+					      struct error_difference *difference, const bool v6)
+{
+	const enum end other = end == SOURCE ? DESTINATION : SOURCE;
+	__u32 *outer, *quoted;
+	__be16 by;
+
+	if (v6) {
+		outer = end == SOURCE ? p->ip6->saddr.s6_addr32 : p->ip6->daddr.s6_addr32;
+		quoted = end == SOURCE ? p->quoted6->daddr.s6_addr32
+				       : p->quoted6->saddr.s6_addr32;
+	} else {
+		outer = end == SOURCE ? &p->ip4->saddr : &p->ip4->daddr;
+		quoted = end == SOURCE ? &p->quoted4->daddr : &p->quoted4->saddr;
+	}
+	difference->outer += address_replace(outer, to->address, v6);
+	difference->quoted.addresses += address_replace(quoted, to->address, v6);
+	if (to->port) {
+		by = bpf_htons(to->port);
+		difference->quoted.ports += (__u16)~p->ports[other] + by;
+		p->ports[other] = by;
+	}
+}
+
+/* The quoted packet's sums are what its sender had made of it, and ICMP's is about
+ * those as about anything else (RFC 5508, 4.2). */
+static __always_inline void error_rewrite_finish(struct packet *p,
+						 const struct error_difference *difference,
+						 bool hop, const bool v6)
+{
+	const struct difference *quoted = &difference->quoted;
+	__u32 sum = quoted->addresses + quoted->ports;
+	__u16 old;
+
+	if (p->checksum) {
+		old = *p->checksum;
+		transport_checksum(p->checksum, p->shape.protocol, sum);
+		sum += (__u16)~old + *p->checksum;
+	}
+	if (v6) {
+		sum += difference->outer;
+		p->ip6->hop_limit -= hop;
+	} else {
+		old = p->quoted4->check;
+		checksum_update(&p->quoted4->check, quoted->addresses);
+		sum += (__u16)~old + p->quoted4->check;
+		checksum_update(&p->ip4->check, difference->outer + (hop ? TTL_STEP : 0));
+		p->ip4->ttl -= hop;
+	}
+	checksum_update(&p->icmp->checksum, sum);
+}
+
+/* Of a translation either end may be NULL: it stays. */
+static __always_inline void error_rewrite(struct packet *p, const struct translation *source,
+					  const struct translation *destination, bool hop,
+					  const bool v6)
+{
+	struct error_difference difference = {};
+
+	if (source)
+		error_rewrite_end(p, SOURCE, source, &difference, v6);
+	if (destination)
+		error_rewrite_end(p, DESTINATION, destination, &difference, v6);
+	error_rewrite_finish(p, &difference, hop, v6);
+}
+
 static __always_inline void rewrite(struct packet *p, const enum end end,
 				    const struct translation *to, bool hop, const bool v6)
 {
 	struct difference difference = {};
 
+	if (packet_is_error(p)) {
+		error_rewrite(p, end == SOURCE ? to : NULL, end == SOURCE ? NULL : to, hop, v6);
+		return;
+	}
 	rewrite_end(p, end, to, &difference, v6);
 	rewrite_finish(p, &difference, hop, v6);
 }
@@ -105,6 +183,10 @@ static __always_inline void rewrite_both(struct packet *p, const struct translat
 {
 	struct difference difference = {};
 
+	if (packet_is_error(p)) {
+		error_rewrite(p, source, destination, hop, v6);
+		return;
+	}
 	rewrite_end(p, SOURCE, source, &difference, v6);
 	rewrite_end(p, DESTINATION, destination, &difference, v6);
 	rewrite_finish(p, &difference, hop, v6);

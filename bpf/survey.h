@@ -148,6 +148,10 @@ __noinline __u64 survey4(struct xdp_md *ctx, __u32 at)
 	walk.fragmented = fragment & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET);
 	walk.id = ip->id;
 	walk.left = length - header;
+	if (ip->protocol == IPPROTO_ICMP && !walk.fragmented) {
+		walk.shape.transport = header / 4;
+		return walk_end(&walk);
+	}
 	if (!protocol_known(ip->protocol))
 		return shape_verdict(XDP_PASS);
 	if (!(fragment & IPV4_FRAGMENT_OFFSET)) {
@@ -245,6 +249,8 @@ __noinline __u64 survey6(struct xdp_md *ctx, __u32 at)
 		return drop_for_vip(ip->daddr.s6_addr32, DROP_REASON(bad_length), true);
 	if (step != STEP_END)
 		return shape_verdict(XDP_PASS);
+	if (walk.shape.protocol == IPPROTO_ICMPV6 && !walk.fragmented)
+		return walk_end(&walk);
 	if (!protocol_known(walk.shape.protocol))
 		return shape_verdict(XDP_PASS);
 	if (walk.shape.transport && !walk_transport(&walk, ip, end))
@@ -256,8 +262,8 @@ __noinline __u64 survey6(struct xdp_md *ctx, __u32 at)
 }
 
 /*
- * The shape of whatever parse_plain() would not have.  TCP and UDP are to go on;
- * with any other protocol the shape is but a verdict.
+ * The shape of whatever parse_plain() would not have.  TCP, UDP and ICMP are to go
+ * on; without a protocol the shape is but a verdict.
  */
 static __always_inline __u64 survey(struct xdp_md *ctx)
 {

@@ -50,12 +50,8 @@ static __always_inline void tuple_of(union tuple *tuple, const struct packet *p,
 {
 	const union shape *shape = &p->shape;
 
-	if (v6)
-		tuple_set(tuple, &p->ip6->saddr, &p->ip6->daddr, shape->source_port,
-			  shape->destination_port, shape->protocol, true);
-	else
-		tuple_set(tuple, &p->ip4->saddr, &p->ip4->daddr, shape->source_port,
-			  shape->destination_port, shape->protocol, false);
+	tuple_set(tuple, packet_source(p, v6), packet_destination(p, v6), shape->source_port,
+		  shape->destination_port, shape->protocol, v6);
 }
 
 /* The last word of a tuple; both families have it. */

@@ -19,6 +19,20 @@
 #include "direct.h"
 #include "survey.h"
 
+/* Calls stand side by side here, because nested ones share a bounded stack. */
+static __always_inline __u64 not_plain(struct xdp_md *ctx)
+{
+	union shape shape = { .word = survey(ctx) };
+
+	if (shape.protocol == IPPROTO_ICMP || shape.protocol == IPPROTO_ICMPV6)
+		shape.word = icmp(ctx, shape.word);
+	if (shape.protocol == IPPROTO_IPIP || shape.protocol == IPPROTO_IPV6)
+		return relay(ctx, shape.word);
+	if (!protocol_known(shape.protocol))
+		return shape.word;
+	return shape.flags & SHAPE_ERROR ? error(ctx, shape.word) : odd(ctx, shape.word);
+}
+
 static __always_inline int xlb(struct xdp_md *ctx)
 {
 	union shape shape = { .word = plain(ctx) };
@@ -28,13 +42,13 @@ static __always_inline int xlb(struct xdp_md *ctx)
 	/* Tools find the maps through the program, so it names this one too, which
 	 * no packet reads. */
 	asm volatile("" : : "r"(&xlb_backends));
-	if (shape.word == NOT_PLAIN) {
-		shape.word = survey(ctx);
-		if (protocol_known(shape.protocol))
-			shape.word = odd(ctx, shape.word);
-	}
+	if (shape.word == NOT_PLAIN)
+		shape.word = not_plain(ctx);
 	if (!shape.protocol)
 		return shape.word;
+	if (shape.flags & SHAPE_ERROR)
+		return shape.flags & SHAPE_REPLY ? reply_recorded_error(ctx, shape.word)
+						 : nat_forward_error(ctx, shape.word);
 	return shape.flags & SHAPE_REPLY ? reply_recorded(ctx, shape.word)
 					 : nat(ctx, shape.word);
 }

@@ -38,7 +38,7 @@
 #include <linux/types.h>
 
 /* xlb_config.abi; 0 is a fresh object that no tool has written to yet. */
-#define XLB_ABI 2
+#define XLB_ABI 3
 
 /* Backend ids: 1 to XLB_BACKEND_ID_MAX; 0 is none. */
 #define XLB_BACKEND_NONE 0
@@ -161,7 +161,7 @@ struct xlb_service {
 	enum xlb_mode mode;
 	enum xlb_hash hash;
 	__u8 updating;		/* 1 while a tool writes slots, left by one that died */
-	__u8 reserved;
+	__u8 echo;		/* 1: echo requests to its address are answered */
 };
 
 /* An address that some service has (any address is none), IPv4 as ::ffff:a.b.c.d. */
@@ -172,6 +172,8 @@ struct xlb_address {
 /* What a packet is about that has no port, or none that can be read. */
 struct xlb_vip {
 	__u32 services;		/* how many have the address */
+	__u32 echo;		/* how many of them answer echo requests: they have a
+				 * backend that takes new flows */
 };
 
 /* Who owns a slot; read and written as one 4-byte word. */

@@ -108,6 +108,14 @@ void output_string(struct output *output, const char *key, const char *value)
 		output_text(output, "%s %s", key, value);
 }
 
+void output_switch(struct output *output, const char *key, bool on, bool usual)
+{
+	if (output->json)
+		put(output, key, json_boolean(on));
+	else if (on != usual)
+		output_text(output, "%s %s", key, on ? "on" : "off");
+}
+
 void output_number(struct output *output, const char *key, __u64 value)
 {
 	if (output->json)

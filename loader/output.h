@@ -39,6 +39,9 @@ void output_subject(struct output *output, const char *key, const char *value);
 void output_string(struct output *output, const char *key, const char *value);
 void output_number(struct output *output, const char *key, __u64 value);
 
+/* "key on" or "key off" in text, unless it is so as usual; true or false in JSON. */
+void output_switch(struct output *output, const char *key, bool on, bool usual);
+
 /* "key" if true in text, "key": true or false in JSON. */
 void output_flag(struct output *output, const char *key, bool value);
 

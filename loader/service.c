@@ -15,13 +15,20 @@ static const struct choice hashes[] = {
 	{},
 };
 
-enum { MODE, HASH, TABLE, SETTLE, KEYWORDS };
+static const struct choice switches[] = {
+	{ "on", 1 },
+	{ "off", 0 },
+	{},
+};
+
+enum { MODE, HASH, TABLE, SETTLE, ECHO, KEYWORDS };
 
 static const struct keyword service_keywords[KEYWORDS + 1] = {
 	[MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = mode_choices },
 	[HASH] = { .name = "hash", .type = KEYWORD_CHOICE, .choices = hashes },
 	[TABLE] = TABLE_KEYWORD,
 	[SETTLE] = SETTLE_KEYWORD,
+	[ECHO] = { .name = "echo", .type = KEYWORD_CHOICE, .choices = switches },
 };
 
 /* The service that a command is about. */
@@ -37,7 +44,7 @@ static enum status subject_take(struct args *args, struct endpoint *endpoint)
 
 static enum status cmd_add(struct context *context, struct args *args)
 {
-	struct xlb_service value = { .mode = XLB_DNAT, .hash = XLB_HASH_FLOW };
+	struct xlb_service value = { .mode = XLB_DNAT, .hash = XLB_HASH_FLOW, .echo = 1 };
 	struct keyword given[KEYWORDS + 1];
 	struct endpoint endpoint;
 	struct state *state;
@@ -59,6 +66,8 @@ static enum status cmd_add(struct context *context, struct args *args)
 		value.hash = given[HASH].number;
 	value.table.size = given[TABLE].given ? given[TABLE].number : state->config.table;
 	value.settle = given[SETTLE].given ? given[SETTLE].number : state->config.settle;
+	if (given[ECHO].given)
+		value.echo = given[ECHO].number;
 	error = state_service_add(state, &endpoint, &value, &full);
 	return error ? full_fail(args, state, full, error) : STATUS_DONE;
 }
@@ -136,7 +145,7 @@ static enum status cmd_change(struct context *context, struct args *args)
 		return STATUS_USAGE;
 	if (!args_peek(args))
 		return args_fail(args, STATUS_USAGE, "nothing to change: mode MODE, hash HASH, "
-				 "table SIZE, settle SECONDS");
+				 "table SIZE, settle SECONDS, echo { on | off }");
 	if (args_keywords(args, given) || table_check(args, &given[TABLE]))
 		return STATUS_USAGE;
 	service = change_begin(context, args, &endpoint, given);
@@ -153,6 +162,8 @@ static enum status cmd_change(struct context *context, struct args *args)
 		service->value.hash = given[HASH].number;
 	if (given[SETTLE].given)
 		service->value.settle = given[SETTLE].number;
+	if (given[ECHO].given)
+		service->value.echo = given[ECHO].number;
 	service->edited = true;
 	return STATUS_DONE;
 }
@@ -190,6 +201,7 @@ static void service_show(struct output *output, const struct state *state,
 	output_string(output, "hash", choice_name(hashes, service->value.hash));
 	output_number(output, "table", service->value.table.size);
 	output_number(output, "settle", service->value.settle);
+	output_switch(output, "echo", service->value.echo, true);
 	if (statistics) {
 		output_line(output, 4);
 		output_number(output, "backends", service->count);
@@ -240,7 +252,7 @@ static const struct command commands[] = {
 const struct object service_object = {
 	.name = "service",
 	.usage = "xlb service { add | change } SERVICE [ mode MODE ] [ hash { flow | source } ]\n"
-		 "                          [ table SIZE ] [ settle SECONDS ]\n"
+		 "                          [ table SIZE ] [ settle SECONDS ] [ echo { on | off } ]\n"
 		 "       xlb service del SERVICE\n"
 		 "       xlb service [ show [ SERVICE ] ]\n"
 		 "SERVICE := ADDRESS:PORT/PROTOCOL\n"

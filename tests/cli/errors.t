@@ -336,15 +336,15 @@ def check_other_maps():
     config.set(0, dict(ours, abi=77))
     before = seen.snapshot()
     for words in (("service", "show"), ("service", "add", "192.0.2.6:80/tcp")):
-        check((2, " ".join(words), "xlb_config in /sys/fs/bpf/xlb is not of ABI 2, which this xlb "
-                                   "speaks"), before, seen)
+        check((2, " ".join(words), f"xlb_config in /sys/fs/bpf/xlb is not of ABI {world.ABI}, "
+                                   "which this xlb speaks"), before, seen)
     config.set(0, ours)
     os.unlink(os.path.join(world.PINS, "xlb_flows6"))
     check((2, "service show", "xlb_flows6 is missing in /sys/fs/bpf/xlb: unload, remove what is "
                               "left there and load again"), seen.snapshot(), seen)
     world.sh("bpftool", "map", "create", os.path.join(world.PINS, "xlb_flows6"), "type",
              "lru_hash", "key", "8", "value", "8", "entries", "8", "name", "xlb_flows6")
-    check((2, "service show", "xlb_flows6 in /sys/fs/bpf/xlb is not of ABI 2"),
+    check((2, "service show", f"xlb_flows6 in /sys/fs/bpf/xlb is not of ABI {world.ABI}"),
           seen.snapshot(), seen)
     os.unlink(os.path.join(world.PINS, "xlb_flows6"))
 

@@ -21,7 +21,7 @@ SERVICES = """\
 *:8080/tcp mode dnat hash source table 251 settle 0
 192.0.2.1:*/tcp mode dnat hash flow table 251 settle 30
 192.0.2.1:80/tcp mode dnat hash flow table 257 settle 86400
-192.0.2.1:53/udp mode dnat hash flow table 251 settle 30
+192.0.2.1:53/udp mode dnat hash flow table 251 settle 30 echo off
 [*]:8080/tcp mode dnat hash flow table 251 settle 30
 [2001:db8::1]:443/tcp mode dnat hash source table 263 settle 5
 """
@@ -114,7 +114,7 @@ def check_config():
     tap.equal(shown("config", "show"), other + "\n", "config show prints what set takes")
     config = seen.maps["xlb_config"].get(0)
     tap.equal((config["abi"], config["seed"], config["hz"]),
-              (2, 2 ** 64 - 1, round(1 / __import__("time").clock_getres(6))), "in xlb_config")
+              (world.ABI, 2 ** 64 - 1, round(1 / __import__("time").clock_getres(6))), "in xlb_config")
     sources = (" tunnel4 10.0.9.1 tunnel6 fd00:9::1 nat4 10.0.9.2,10.0.9.3 nat6 "
                + ",".join(f"fd00:9::{n}" for n in range(1, 9)) + " gue 6081")
     xlb("config", "set", *sources.split(), status=0)
@@ -150,7 +150,7 @@ def check_json():
     service = document("-j", "service", "show")[0]
     tap.equal(service, {"service": "[2001:db8::1]:80/tcp", "address": "2001:db8::1", "port": 80,
                         "protocol": "tcp", "mode": "dnat", "hash": "flow", "table": 251,
-                        "settle": 30}, "a service")
+                        "settle": 30, "echo": True}, "a service")
     backend = document("-p", "backend", "show")[0]
     tap.equal(backend, {"backend": "[fd00::1]:8080", "address": "fd00::1", "port": 8080,
                         "service": "[2001:db8::1]:80/tcp", "weight": 1, "state": "up",

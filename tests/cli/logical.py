@@ -22,7 +22,7 @@ class Logical:
         self.replies = [(key, value) for name in ("xlb_replies4", "xlb_replies6")
                         for key, value in seen.maps[name].items()]
         self.config = seen.maps["xlb_config"].get(0)
-        self.vips = {bytes(key["address"]): value["services"]
+        self.vips = {bytes(key["address"]): (value["services"], value["echo"])
                      for key, value in seen.maps["xlb_vips"].items()}
 
     def name(self, number):
@@ -71,7 +71,7 @@ class Logical:
                     found += self.lost(key, value["mode"], current, answered)
             if any(key["address"]) and self.mapped(key) not in self.vips:
                 found.append(f"not among the VIPs: {key}")
-        if self.services and (self.config["abi"] != 2 or not self.config["hz"]
+        if self.services and (self.config["abi"] != world.ABI or not self.config["hz"]
                               or not self.config["seed"]):
             found.append("services, but no configuration")
         for key, _, _ in self.services:

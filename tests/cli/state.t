@@ -8,7 +8,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world  # noqa: E402
-from world import DELETED, World, maps_make, maps_remove, xlb  # noqa: E402
+from world import ABI, DELETED, World, maps_make, maps_remove, xlb  # noqa: E402
 from bpf import Clock  # noqa: E402
 import tap  # noqa: E402
 
@@ -63,7 +63,7 @@ def check_up_and_down():
     tap.equal({mark for _, mark in table(seen)}, {0}, "a new service has no mark")
     tap.equal(service(seen)["settle_until"], 0, "and nothing to settle")
     config = seen.maps["xlb_config"].get(0)
-    tap.equal((config["abi"], config["hz"]), (2, HZ), "the first writer fills xlb_config")
+    tap.equal((config["abi"], config["hz"]), (ABI, HZ), "the first writer fills xlb_config")
 
     begun = CLOCK.jiffies()
     before, after = step(seen, "backend", "change", "10.0.0.2", "state", "down")
@@ -235,6 +235,34 @@ def check_modes():
               [(bytes(10) + b"\xff\xff" + bytes((192, 0, 2, 1)), 1)], "its address is a VIP")
 
 
+def check_echo():
+    """A VIP answers while one of its services that want it has a backend for new flows."""
+    seen = fresh(f"service add {WEB} table 251\nservice add 192.0.2.1:443/tcp table 251\n"
+                 "service add 192.0.2.2:80/tcp table 251 echo off\n"
+                 "backend add 10.0.0.2 service 192.0.2.2:80/tcp\n")
+
+    def answering():
+        return sorted((bytes(key["address"])[12:], value["services"], value["echo"])
+                      for key, value in seen.maps["xlb_vips"].items())
+
+    one, two = bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2))
+    tap.equal(answering(), [(one, 2, 0), (two, 1, 0)], "echo: no backend, or switched off")
+    for words, wanted in (
+            (f"backend add 10.0.0.1 service {WEB}", 1),
+            ("backend add 10.0.0.1 service 192.0.2.1:443/tcp", 2),
+            (f"backend change 10.0.0.1 service {WEB} state drain", 1),
+            (f"backend change 10.0.0.1 service {WEB} state down", 1),
+            (f"backend change 10.0.0.1 service {WEB} state up weight 0", 1),
+            (f"backend change 10.0.0.1 service {WEB} weight 1", 2),
+            (f"service change {WEB} echo off", 1),
+            ("service del 192.0.2.1:443/tcp", 0)):
+        xlb(*words.split(), status=0)
+        tap.equal(answering()[0][2], wanted, f"echo: {words}")
+    tap.ok("echo off" in xlb("service", "show", WEB, status=0).stdout, "echo: off is shown")
+    xlb("service", "change", WEB, "echo", "on", status=0)
+    tap.ok("echo" not in xlb("service", "show", WEB, status=0).stdout, "echo: on is what is usual")
+
+
 def check_repair():
     """Only what a writer that died could leave, and the next call clears away."""
     seen = three()
@@ -267,6 +295,7 @@ def main():
     check_keys()
     check_places()
     check_modes()
+    check_echo()
     check_repair()
     tap.done()
 

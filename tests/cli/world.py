@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import mmap
 import os
+import re
 import subprocess
 import sys
 
@@ -23,6 +24,8 @@ PINS = "/sys/fs/bpf/xlb"
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 SLOTS_PER_VALUE = 16
 DELETED = 65535
+with open(os.path.join(ROOT, "bpf", "xlb_abi.h"), encoding="ascii") as header:
+    ABI = int(re.search(r"#define XLB_ABI (\d+)", header.read()).group(1))
 
 # Small enough to be read whole before and after each command.
 SIZES = {"xlb_services4": 4, "xlb_services6": 4, "xlb_backends": 12, "xlb_targets": 16,
