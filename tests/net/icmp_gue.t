@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# ICMP to, from and about VIPs of mode gue.
+
+. "$(dirname "$0")/lib.sh"
+. "$NET/icmp.sh"
+
+check_icmp gue
+finish
