@@ -95,11 +95,18 @@ enum xlb_hash {
 	XLB_HASH_SOURCE = 2,	/* the client's address alone: affinity */
 } __attribute__((packed));
 
-/* What an operator or a health checker wants of a backend, one byte. */
+/* What an operator wants of a backend, or, up and down alone, a checker found; one byte. */
 enum xlb_state {
 	XLB_UP = 1,	/* takes its share */
 	XLB_DRAIN = 2,	/* keeps the flows it has, gets no new ones */
 	XLB_DOWN = 3,	/* gets nothing */
+} __attribute__((packed));
+
+/* What becomes of a service none of whose backends is healthy, one byte. */
+enum xlb_fail {
+	XLB_FAIL_CLOSED = 0,	/* its packets are dropped */
+	XLB_FAIL_OPEN = 1,	/* health counts for nothing: all serve that the
+				 * operator has up */
 } __attribute__((packed));
 
 /* Which look-ups beyond the exact one any service needs; 0 or 1. */
@@ -162,6 +169,9 @@ struct xlb_service {
 	enum xlb_hash hash;
 	__u8 updating;		/* 1 while a tool writes slots, left by one that died */
 	__u8 echo;		/* 1: echo requests to its address are answered */
+	/* Not for packets. */
+	enum xlb_fail fail;
+	__u8 reserved[7];
 };
 
 /* An address that some service has (any address is none), IPv4 as ::ffff:a.b.c.d. */

@@ -17,12 +17,19 @@ static const struct choice states[] = {
 	{},
 };
 
-enum { SERVICE, WEIGHT, STATE, KEYWORDS };
+static const struct choice healths[] = {
+	{ "up", XLB_UP },
+	{ "down", XLB_DOWN },
+	{},
+};
+
+enum { SERVICE, WEIGHT, STATE, HEALTH, KEYWORDS };
 
 static const struct keyword backend_keywords[KEYWORDS + 1] = {
 	[SERVICE] = SERVICE_KEYWORD,
 	[WEIGHT] = { .name = "weight", .type = KEYWORD_NUMBER, .maximum = 65535 },
 	[STATE] = { .name = "state", .type = KEYWORD_CHOICE, .choices = states },
+	[HEALTH] = { .name = "health", .type = KEYWORD_CHOICE, .choices = healths },
 };
 
 /* The backend that a command is about; its port may be missing. */
@@ -92,8 +99,19 @@ static enum status request_parse(struct args *args, struct endpoint *end,
 	return status ?: service_argument(args, &given[SERVICE], &unused);
 }
 
+static void value_set(struct xlb_backend *value, const struct keyword *given)
+{
+	if (given[WEIGHT].given)
+		value->weight = given[WEIGHT].number;
+	if (given[STATE].given)
+		value->admin = given[STATE].number;
+	if (given[HEALTH].given)
+		value->health = given[HEALTH].number;
+}
+
 static enum status cmd_add(struct context *context, struct args *args)
 {
+	struct xlb_backend value = { .weight = 1, .admin = XLB_UP, .health = XLB_UP };
 	struct keyword given[KEYWORDS + 1];
 	struct service *service;
 	struct backend *other;
@@ -112,9 +130,8 @@ static enum status cmd_add(struct context *context, struct args *args)
 	other = state_backend(state, &end);
 	if (other)
 		return taken_fail(args, other, service, &end);
-	error = state_backend_add(state, service, &end,
-				  given[WEIGHT].given ? given[WEIGHT].number : 1,
-				  given[STATE].given ? given[STATE].number : XLB_UP, &full);
+	value_set(&value, given);
+	error = state_backend_add(state, service, &end, &value, &full);
 	return error ? full_fail(args, state, full, error) : STATUS_DONE;
 }
 
@@ -145,15 +162,13 @@ static enum status cmd_change(struct context *context, struct args *args)
 
 	if (request_parse(args, &end, given))
 		return STATUS_USAGE;
-	if (!given[WEIGHT].given && !given[STATE].given)
-		return args_fail(args, STATUS_USAGE, "nothing to change: weight N, state STATE");
+	if (!given[WEIGHT].given && !given[STATE].given && !given[HEALTH].given)
+		return args_fail(args, STATUS_USAGE, "nothing to change: weight N, state STATE, "
+				 "health { up | down }");
 	backend = backend_find(context, args, &end, &given[SERVICE]);
 	if (!backend)
 		return STATUS_REFUSED;
-	if (given[WEIGHT].given)
-		backend->value.weight = given[WEIGHT].number;
-	if (given[STATE].given)
-		backend->value.admin = given[STATE].number;
+	value_set(&backend->value, given);
 	state_backend_touch(backend);
 	return STATUS_DONE;
 }
@@ -197,7 +212,7 @@ struct view {
 static void backend_show(struct view *view, const struct backend *backend)
 {
 	const struct xlb_backend *value = &backend->value;
-	const char *health = choice_name(states, value->health);
+	const char *health = choice_name(healths, value->health);
 	struct output *output = view->output;
 	char text[ENDPOINT_TEXT];
 
@@ -210,10 +225,12 @@ static void backend_show(struct view *view, const struct backend *backend)
 	output_number(output, "weight", value->weight);
 	output_string(output, "state", choice_name(states, value->admin));
 	output_detail(output, "health", json_string(health));
+	if (value->health != XLB_UP)
+		output_text(output, "health %s", health);
 	output_detail(output, "id", json_integer(value->id));
 	if (view->statistics) {
 		output_line(output, 4);
-		output_text(output, "id %u health %s", value->id, health);
+		output_text(output, "id %u", value->id);
 		output_number(output, "slots", view->slots[value->id]);
 		output_line(output, 4);
 		stats_show_backend(output, view->state, backend);
@@ -308,6 +325,7 @@ const struct object backend_object = {
 	.name = "backend",
 	.usage = "xlb backend { add | change } BACKEND [ service SERVICE ] [ weight N ]\n"
 		 "                          [ state { up | down | drain } ]\n"
+		 "                          [ health { up | down } ]\n"
 		 "       xlb backend del BACKEND [ service SERVICE ]\n"
 		 "       xlb backend [ show [ BACKEND ] [ service SERVICE ] ]\n"
 		 "BACKEND := { a.b.c.d | [IPv6] }[:PORT]\n"

@@ -102,7 +102,7 @@ static void backend_key_fill(struct backend *backend)
 }
 
 int state_backend_add(struct state *state, struct service *service, const struct endpoint *end,
-		      __u32 weight, enum xlb_state admin, enum map *full)
+		      const struct xlb_backend *value, enum map *full)
 {
 	enum map replies = address_is4(end->address) ? MAP_REPLIES4 : MAP_REPLIES6;
 	struct backend *backend = calloc(1, sizeof(*backend));
@@ -117,14 +117,12 @@ int state_backend_add(struct state *state, struct service *service, const struct
 	if (state->used[replies] >= state->maps.entries[replies])
 		goto free;
 	*full = MAP_TARGETS;
+	backend->value = *value;
 	error = id_take(state, &backend->value.id);
 	if (error)
 		goto free;
 	backend->service = service;
 	backend->end = *end;
-	backend->value.weight = weight;
-	backend->value.admin = admin;
-	backend->value.health = XLB_UP;
 	backend_key_fill(backend);
 	error = state_backend_index(state, backend);
 	if (error)

@@ -235,6 +235,8 @@ static int load(struct state *state, bool write)
 	error = error ?: services_load(state);
 	error = error ?: targets_load(state);
 	error = error ?: backends_load(state);
+	for (unsigned i = 0; !error && i < state->count; i++)
+		service_judge(state->list[i]);
 	if (error || !write)
 		return error;
 	error = replies_load(state);

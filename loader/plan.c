@@ -187,6 +187,7 @@ int state_plan(struct state *state)
 	for (unsigned i = 0; i < state->count; i++) {
 		struct service *service = state->list[i];
 
+		service_judge(service);
 		if (service->collect || service->rebuild || service->flush)
 			service->recorded = may_be_recorded(state, service);
 	}

@@ -21,7 +21,13 @@ static const struct choice switches[] = {
 	{},
 };
 
-enum { MODE, HASH, TABLE, SETTLE, ECHO, KEYWORDS };
+static const struct choice fails[] = {
+	{ "open", XLB_FAIL_OPEN },
+	{ "closed", XLB_FAIL_CLOSED },
+	{},
+};
+
+enum { MODE, HASH, TABLE, SETTLE, ECHO, FAIL, KEYWORDS };
 
 static const struct keyword service_keywords[KEYWORDS + 1] = {
 	[MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = mode_choices },
@@ -29,6 +35,7 @@ static const struct keyword service_keywords[KEYWORDS + 1] = {
 	[TABLE] = TABLE_KEYWORD,
 	[SETTLE] = SETTLE_KEYWORD,
 	[ECHO] = { .name = "echo", .type = KEYWORD_CHOICE, .choices = switches },
+	[FAIL] = { .name = "fail", .type = KEYWORD_CHOICE, .choices = fails },
 };
 
 /* The service that a command is about. */
@@ -68,6 +75,8 @@ static enum status cmd_add(struct context *context, struct args *args)
 	value.settle = given[SETTLE].given ? given[SETTLE].number : state->config.settle;
 	if (given[ECHO].given)
 		value.echo = given[ECHO].number;
+	if (given[FAIL].given)
+		value.fail = given[FAIL].number;
 	error = state_service_add(state, &endpoint, &value, &full);
 	return error ? full_fail(args, state, full, error) : STATUS_DONE;
 }
@@ -145,7 +154,8 @@ static enum status cmd_change(struct context *context, struct args *args)
 		return STATUS_USAGE;
 	if (!args_peek(args))
 		return args_fail(args, STATUS_USAGE, "nothing to change: mode MODE, hash HASH, "
-				 "table SIZE, settle SECONDS, echo { on | off }");
+				 "table SIZE, settle SECONDS, echo { on | off }, "
+				 "fail { open | closed }");
 	if (args_keywords(args, given) || table_check(args, &given[TABLE]))
 		return STATUS_USAGE;
 	service = change_begin(context, args, &endpoint, given);
@@ -164,6 +174,10 @@ static enum status cmd_change(struct context *context, struct args *args)
 		service->value.settle = given[SETTLE].number;
 	if (given[ECHO].given)
 		service->value.echo = given[ECHO].number;
+	if (given[FAIL].given) {
+		service->value.fail = given[FAIL].number;
+		service->rebuild = true;
+	}
 	service->edited = true;
 	return STATUS_DONE;
 }
@@ -202,6 +216,9 @@ static void service_show(struct output *output, const struct state *state,
 	output_number(output, "table", service->value.table.size);
 	output_number(output, "settle", service->value.settle);
 	output_switch(output, "echo", service->value.echo, true);
+	output_detail(output, "fail", json_string(choice_name(fails, service->value.fail)));
+	if (service->value.fail != XLB_FAIL_CLOSED)
+		output_text(output, "fail %s", choice_name(fails, service->value.fail));
 	if (statistics) {
 		output_line(output, 4);
 		output_number(output, "backends", service->count);
@@ -253,6 +270,7 @@ const struct object service_object = {
 	.name = "service",
 	.usage = "xlb service { add | change } SERVICE [ mode MODE ] [ hash { flow | source } ]\n"
 		 "                          [ table SIZE ] [ settle SECONDS ] [ echo { on | off } ]\n"
+		 "                          [ fail { open | closed } ]\n"
 		 "       xlb service del SERVICE\n"
 		 "       xlb service [ show [ SERVICE ] ]\n"
 		 "SERVICE := ADDRESS:PORT/PROTOCOL\n"

@@ -32,7 +32,18 @@ static int end_order(const void *a, const void *b)
 
 enum xlb_state backend_state(const struct backend *backend)
 {
-	return backend->value.health == XLB_DOWN ? XLB_DOWN : backend->value.admin;
+	bool failed = backend->value.health == XLB_DOWN && !backend->service->unheeded;
+
+	return failed ? XLB_DOWN : backend->value.admin;
+}
+
+void service_judge(struct service *service)
+{
+	service->unheeded = service->value.fail == XLB_FAIL_OPEN;
+	for (const struct backend *backend = service->backends; backend; backend = backend->next)
+		if (backend->value.weight && backend->value.admin == XLB_UP &&
+		    backend->value.health == XLB_UP)
+			service->unheeded = false;
 }
 
 bool service_mode_changes(const struct service *service)

@@ -35,6 +35,7 @@ struct service {
 	bool edited;			/* not as it stands there */
 	bool placed;			/* its slots stand where the table says */
 	bool rebuild;			/* backends changed: who owns which slot? */
+	bool unheeded;			/* health counts for nothing: service_judge() */
 	bool collect;			/* drop its stale records, clear settled marks */
 	bool flush;			/* drop all of its records, clear all marks */
 	/* What state_plan() finds out. */
@@ -76,8 +77,14 @@ struct state {
 int state_open(struct state **state, const char *pin, bool write);
 void state_free(struct state *state);
 
-/* How a backend stands, operator and checker together. */
+/* How a backend stands, operator and checker together, once its service is judged. */
 enum xlb_state backend_state(const struct backend *backend);
+
+/*
+ * Does health count?  Not where the service fails open and nobody is healthy of those
+ * that the operator wants to serve.
+ */
+void service_judge(struct service *service);
 
 /* Slots that a table takes in xlb_slots, and the length of that map in bytes. */
 __u32 table_room(__u32 size);
@@ -129,9 +136,9 @@ int state_service_resize(struct state *state, struct service *service, __u32 siz
 /* With its backends. */
 void state_service_delete(struct state *state, struct service *service);
 
-/* The end must have passed state_backend(). */
+/* The end must have passed state_backend(); the value's id is given here. */
 int state_backend_add(struct state *state, struct service *service, const struct endpoint *end,
-		      __u32 weight, enum xlb_state admin, enum map *full);
+		      const struct xlb_backend *value, enum map *full);
 /* After its value was edited. */
 void state_backend_touch(struct backend *backend);
 void state_backend_delete(struct state *state, struct backend *backend);

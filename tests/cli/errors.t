@@ -69,7 +69,7 @@ USAGE = (
     (1, "service add *:*/tcp", "any address and any port at once"),
     (1, "service add [::]:*/udp", "any address and any port at once"),
     (1, "service add 192.0.2.3:80/tcp mod dnat", "xlb: service add 192.0.2.3:80/tcp: mod: "
-        "unknown keyword, not one of: mode, hash, table, settle"),
+        "unknown keyword, not one of: mode, hash, table, settle, echo, fail"),
     (1, "config set tunnel4 fd00::1", "tunnel4 fd00::1: not an IPv4 address"),
     (1, "config set tunnel6 10.0.0.1", "tunnel6 10.0.0.1: not an IPv6 address"),
     (1, "config set tunnel4 224.0.0.1", "not an address that others could send to"),
@@ -89,6 +89,8 @@ USAGE = (
     (1, "service add 192.0.2.3:80/tcp table 251.0", "not a number from 251 to 655373"),
     (1, "service add 192.0.2.3:80/tcp settle -1", "settle -1: not a number from 0 to 86400"),
     (1, "service add 192.0.2.3:80/tcp settle 30s", "settle 30s: not a number from 0 to 86400"),
+    (1, "service add 192.0.2.3:80/tcp fail", "fail: needs a value"),
+    (1, "service add 192.0.2.3:80/tcp fail up", "fail up: not one of: open, closed"),
     (1, "service change 192.0.2.3:80/tcp", "nothing to change: mode MODE, hash HASH, table SIZE"),
     (1, f"service del {WEB} now", f"xlb: service del {WEB}: now: nothing more is expected here"),
     (1, f"service show {WEB} {WEB}", "nothing more is expected here"),
@@ -116,8 +118,9 @@ USAGE = (
     (1, "backend add 10.0.0.3 weight", "weight: needs a value"),
     (1, "backend add 10.0.0.3 weight 1 weight 1", "weight: given twice"),
     (1, "backend add 10.0.0.3 wieght 1", "xlb: backend add 10.0.0.3: wieght: unknown keyword, "
-                                         "not one of: service, weight, state"),
+                                         "not one of: service, weight, state, health"),
     (1, "backend add 10.0.0.3 state dead", "state dead: not one of: up, down, drain"),
+    (1, "backend add 10.0.0.3 health drain", "health drain: not one of: up, down"),
     (1, "backend add 10.0.0.3 service web", "xlb: backend add 10.0.0.3: service web: "),
     (1, "backend change 10.0.0.1:8080", "nothing to change"),
     (1, "backend del 10.0.0.1:8080 weight 1", "weight: unknown keyword, not one of: service"),

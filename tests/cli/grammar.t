@@ -23,7 +23,7 @@ SERVICES = """\
 192.0.2.1:80/tcp mode dnat hash flow table 257 settle 86400
 192.0.2.1:53/udp mode dnat hash flow table 251 settle 30 echo off
 [*]:8080/tcp mode dnat hash flow table 251 settle 30
-[2001:db8::1]:443/tcp mode dnat hash source table 263 settle 5
+[2001:db8::1]:443/tcp mode dnat hash source table 263 settle 5 fail open
 """
 BACKENDS = """\
 127.0.0.1:8080 service *:8080/tcp weight 1 state up
@@ -32,7 +32,7 @@ BACKENDS = """\
 10.0.0.2:80 service 192.0.2.1:80/tcp weight 0 state up
 10.0.0.2:81 service 192.0.2.1:80/tcp weight 7 state up
 10.0.0.2:80 service 192.0.2.1:53/udp weight 1 state up
-[::1]:8080 service [*]:8080/tcp weight 1 state up
+[::1]:8080 service [*]:8080/tcp weight 1 state up health down
 [fd00::a:1]:443 service [2001:db8::1]:443/tcp weight 2 state up
 """
 SIZES = dict(world.SIZES, xlb_services4=8)
@@ -150,7 +150,7 @@ def check_json():
     service = document("-j", "service", "show")[0]
     tap.equal(service, {"service": "[2001:db8::1]:80/tcp", "address": "2001:db8::1", "port": 80,
                         "protocol": "tcp", "mode": "dnat", "hash": "flow", "table": 251,
-                        "settle": 30, "echo": True}, "a service")
+                        "settle": 30, "echo": True, "fail": "closed"}, "a service")
     backend = document("-p", "backend", "show")[0]
     tap.equal(backend, {"backend": "[fd00::1]:8080", "address": "fd00::1", "port": 8080,
                         "service": "[2001:db8::1]:80/tcp", "weight": 1, "state": "up",

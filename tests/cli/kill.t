@@ -29,6 +29,17 @@ backend add 10.0.0.9 service 192.0.2.2:*/udp
 """
 MARKED = STATE + f"# committed apart\nbackend add 10.0.0.4:8080 service {WEB}\n"
 
+# One backend is healthy, and none is; the service fails open.
+FAILING = STATE + f"""\
+service change {WEB} fail open
+backend change 10.0.0.1:8080 service {WEB} health down
+backend change 10.0.0.2:8080 service {WEB} health down
+"""
+FAILED = FAILING + f"""\
+# committed apart
+backend change 10.0.0.3:8080 service {WEB} health down
+"""
+
 # Every one of the 15 ids has been given out once; 10.0.0.2 is down, and in no slot.
 MORE = [f"10.0.1.{i}:8080 service {WEB}\n" for i in range(8)]
 ROUND = "# committed apart\n".join(
@@ -61,6 +72,15 @@ CASES = (
     ("up", STATE + f"backend change 10.0.0.2:8080 service {WEB} state down\n",
      [f"backend change 10.0.0.2:8080 service {WEB} state up"]),
     ("drain", STATE, [f"backend change 10.0.0.3:8080 service {WEB} state drain"]),
+    ("health down", STATE, [f"backend change 10.0.0.2:8080 service {WEB} health down"]),
+    ("the last one's health down, fail open", FAILING,
+     [f"backend change 10.0.0.3:8080 service {WEB} health down"]),
+    ("the first one's health up, fail open", FAILED,
+     [f"backend change 10.0.0.1:8080 service {WEB} health up"]),
+    ("fail closed while all have failed", FAILED, [f"service change {WEB} fail closed"]),
+    ("fail open while all have failed",
+     FAILED + f"# committed apart\nservice change {WEB} fail closed\n",
+     [f"service change {WEB} fail open"]),
     ("backend del", STATE, [f"backend del 10.0.0.2:8080 service {WEB}"]),
     ("backend del, of a marked service", MARKED, [f"backend del 10.0.0.1:8080 service {WEB}"]),
     ("the first service ever", "", [f"service add {WEB} table 251"]),

@@ -3,7 +3,7 @@
 
 import world
 
-SERVICE_FIELDS = ("mode", "hash", "settle")
+SERVICE_FIELDS = ("mode", "hash", "settle", "fail")
 DNAT, NAT = 1, 2
 
 

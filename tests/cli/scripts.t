@@ -70,8 +70,12 @@ def check_services():
     tap.equal(run("xlb-service", "show").stdout, everything, "xlb-service show shows all")
     tap.equal(sorted(run("xlb-service", "show", "www.example.com:80/tcp").stdout.splitlines()),
               sorted(everything.splitlines()[::2]), "or some")
+    check_done(f"xlb-service change {DNS} fail open",
+               everything.replace(f"{DNS} mode dnat hash source table 251 settle 3",
+                                  f"{DNS} mode dnat hash source table 251 settle 3 fail open"),
+               "service")
     check_done("xlb-service del www.example.com:80/tcp",
-               f"{DNS} mode dnat hash source table 251 settle 3\n", "service")
+               f"{DNS} mode dnat hash source table 251 settle 3 fail open\n", "service")
     with tempfile.TemporaryDirectory() as folder:
         os.mkdir(os.path.join(folder, "a:80"))
         open(os.path.join(folder, "a:80", "tcp"), "w").close()
@@ -152,6 +156,7 @@ def check_states():
         wanted = {name: state if name.startswith(changed) else before[name] for name in before}
         tap.equal((done.returncode, done.stderr, states()), (0, "", wanted),
                   f"xlb-backend {words}")
+    check_health()
     everything = shown().splitlines(keepends=True)
     tap.equal(run("xlb-backend").stdout, shown(), "xlb-backend shows all")
     tap.equal(run("xlb-backend", "show", "service", WEB6).stdout,
@@ -159,6 +164,20 @@ def check_states():
     tap.equal(sorted(run("xlb-backend", "show", "web1").stdout.splitlines(keepends=True)),
               sorted(line for line in everything if line.startswith(("10.0.0.1:", "[fd00::1]"))),
               "or a host's")
+
+
+def check_health():
+    run("xlb-backend", "change", "web1", "service", WEB4, "health", "down")
+    for words, said in (("down web1", ""), ("drain web1", ""), ("up web1:81", ""),
+                        ("up web1", f"xlb-backend: up 10.0.0.1:80: service {WEB4}: its health is "
+                                    "still down, which is the checker's to raise\n")):
+        done = run("xlb-backend", *words.split())
+        tap.equal((done.returncode, done.stdout, done.stderr), (0, "", said),
+                  f"health is down: xlb-backend {words}")
+    tap.ok(f"10.0.0.1:80 service {WEB4} weight 1 state up health down\n" in shown(),
+           "and stays down", shown())
+    check_done(f"xlb-backend change 10.0.0.1:80 service {WEB4} health up",
+               shown().replace(" health down", ""))
 
 
 # {status, words, message}, after SERVICES and web1 in the first of them.

@@ -90,6 +90,83 @@ def check_up_and_down():
            "a slot that changes again keeps its mark")
 
 
+def lives(seen):
+    return [number for number in (1, 2, 3) if seen.targets()[number]["live"]]
+
+
+def owners(seen):
+    return [owner for owner, _ in table(seen)]
+
+
+def change(*lines, verb="backend change"):
+    xlb("-batch", "-", text="".join(f"{verb} {line}\n" for line in lines), status=0)
+
+
+def check_health():
+    seen = three()
+    whole = owners(seen)
+    change("10.0.0.2 state down")
+    without = owners(seen)
+    change("10.0.0.2 health down")
+    change("10.0.0.2 state up")
+    tap.equal((owners(seen), lives(seen)), (without, [1, 3]),
+              "health down: the operator's up raises nothing")
+    change("10.0.0.2 state down")
+    change("10.0.0.2 health up")
+    tap.equal((owners(seen), lives(seen)), (without, [1, 3]),
+              "health up does not raise what the operator took down")
+    change("10.0.0.2 state up")
+    tap.equal((owners(seen), lives(seen)), (whole, [1, 2, 3]), "with both up it is back")
+    seen = three()
+    change("10.0.0.2 health down")
+    tap.equal(table(seen), [(owner, 0) for owner in without],
+              "health down: what it owned is handed over as with state down, unmarked")
+    change("10.0.0.2 state drain")
+    tap.equal(lives(seen), [1, 3], "who drains lives only while it is healthy")
+    xlb("backend", "add", "10.0.0.4", "health", "down", status=0)
+    tap.equal((4 in owners(seen), seen.targets()[4]["live"]), (False, 0),
+              "added as one whose health is down")
+
+
+def check_fail():
+    fails = [f"10.0.0.{n} health down" for n in (1, 2, 3)]
+    seen = three()
+    whole = owners(seen)
+    change(*fails)
+    tap.equal((set(table(seen)), lives(seen)), ({(0, 0)}, []), "fail closed: nobody serves")
+    change(f"{WEB} fail open", verb="service change")
+    tap.equal((owners(seen), lives(seen)), (whole, [1, 2, 3]),
+              "fail open: all serve as if nothing had failed")
+    change("10.0.0.2 state down")
+    without = owners(seen)
+    tap.equal((set(without), lives(seen)), ({1, 3}, [1, 3]),
+              "but whom the operator took down does not")
+    change("10.0.0.2 state drain")
+    tap.equal((owners(seen), lives(seen)), (without, [1, 2, 3]),
+              "and who drains keeps what it has and gets nothing new")
+    change("10.0.0.2 state up")
+    before, after = step(seen, "backend", "change", "10.0.0.3", "health", "up")
+    tap.equal((set(owner for owner, _ in after), lives(seen)), ({3}, [3]),
+              "who is healthy again has all, and alone")
+    before, after = step(seen, "backend", "change", "10.0.0.3", "health", "down")
+    tap.ok(owners(seen) == whole and all(new[1] == old[1] or old[0] == new[1] == 3
+                                         for old, new in zip(before, after)),
+           "the last one's flows stay with it when it fails, too")
+    change(f"{WEB} fail closed", verb="service change")
+    tap.equal((set(owners(seen)), lives(seen)), ({0}, []), "and closed again")
+
+    seen = three()
+    change(f"{WEB} fail open", verb="service change")
+    for line in reversed(fails):
+        change(line)
+    tap.equal(owners(seen), whole, "the order in which they fail does not matter")
+    change("10.0.0.1 weight 0 health up")
+    tap.equal(set(owners(seen)), {2, 3}, "one of no weight is nobody to wait for")
+    change("10.0.0.2 state down", "10.0.0.3 state down")
+    tap.equal((set(owners(seen)), lives(seen)), ({0}, [1]),
+              "what the operator took down is down, though nobody is left")
+
+
 def check_drain_and_delete():
     seen = three()
     begun = CLOCK.jiffies()
@@ -290,6 +367,8 @@ def main():
     world.enter()
     maps_make()
     check_up_and_down()
+    check_health()
+    check_fail()
     check_drain_and_delete()
     check_ids()
     check_keys()
