@@ -52,6 +52,15 @@ name_addresses() { # NAME FAMILY
 	echo "$addresses"
 }
 
+# Dies unless a word is a number of seconds that may be waited for.
+seconds_check() { # NAME WORD
+	case $2 in
+	'' | 0* | *[!0-9]* | ??????*) ;;
+	*) [ "$2" -gt 86400 ] || return 0 ;;
+	esac
+	die 1 "$1 $2: not a number of seconds from 1 to 86400"
+}
+
 # Splits HOST:REST into $host and $rest, the latter with its colon or empty.
 host_split() {
 	case $1 in

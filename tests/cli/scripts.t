@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world  # noqa: E402
@@ -157,6 +158,7 @@ def check_states():
         tap.equal((done.returncode, done.stderr, states()), (0, "", wanted),
                   f"xlb-backend {words}")
     check_health()
+    check_drain()
     everything = shown().splitlines(keepends=True)
     tap.equal(run("xlb-backend").stdout, shown(), "xlb-backend shows all")
     tap.equal(run("xlb-backend", "show", "service", WEB6).stdout,
@@ -178,6 +180,47 @@ def check_health():
            "and stays down", shown())
     check_done(f"xlb-backend change 10.0.0.1:80 service {WEB4} health up",
                shown().replace(" health down", ""))
+
+
+class Traffic(threading.Thread):
+    """Packets that a backend is counted for, without a pause, until it is stopped."""
+
+    def __init__(self, address, port):
+        super().__init__()
+        state = World(sizes=world.SIZES)
+        self.stats = state.maps["xlb_stats"]
+        self.number = next(value["id"] for key, value in state.backends()
+                           if key["address"][-4:] == address and key["port"] == port)
+        self.over = threading.Event()
+
+    def run(self):
+        packets = 0
+        while not self.over.wait(0.05):
+            packets += 1
+            self.stats.set(self.number, {"out_packets": packets})
+
+    def stop(self):
+        self.over.set()
+        self.join()
+
+
+def check_drain():
+    quiet, busy = f"10.0.0.11:80 service {WEB4}", f"10.0.0.1:80 service {WEB4}"
+    traffic = Traffic(bytes((10, 0, 0, 1)), 80)
+    traffic.start()
+    done = run("xlb-backend", "drain", "10.0.0.11", "service", WEB4, "wait", "60", "quiet", "1")
+    tap.ok(done.returncode == 0 and re.fullmatch(f"{quiet} silent [1-9] flows 0\n", done.stdout)
+           and not done.stderr, "it waits for those alone that it drains", done.stdout)
+    done = run("xlb-backend", "drain", "web1", "10.0.0.11", "wait", "3", "quiet", "3", "service",
+               WEB4)
+    traffic.stop()
+    tap.ok(done.returncode == 2 and f"{busy} silent 0 flows 0\n" in done.stdout
+           and re.search(f"^{quiet} silent [3-9] flows 0$", done.stdout, re.MULTILINE)
+           and done.stderr == f"xlb-backend: drain: not silent after 3 seconds: {busy}\n",
+           "who is not silent is told", done.returncode, done.stdout, done.stderr)
+    tap.equal({name: state for name, state in states().items() if name in (quiet, busy)},
+              {quiet: "drain", busy: "drain"}, "both are drained")
+    run("xlb-backend", "up", "web1", "10.0.0.11")
 
 
 # {status, words, message}, after SERVICES and web1 in the first of them.
@@ -216,6 +259,17 @@ ERRORS = (
     (2, f"xlb-backend up web1 service {DNS}", "xlb-backend: up web1: no such backend"),
     (2, "xlb-backend up 10.0.0.1:81", "xlb-backend: up 10.0.0.1:81: no such backend"),
     (2, "xlb-backend up nowhere.invalid", "xlb-backend: nowhere.invalid: no address found"),
+    (1, "xlb-backend up web1 wait 3", "up: wait: unknown keyword, not one of: service"),
+    (1, "xlb-backend drain web1 weight 3",
+     "xlb-backend: drain: weight: unknown keyword, not one of: service, wait, quiet"),
+    (1, "xlb-backend drain wait 3", "xlb-backend: drain: which backend? HOST[:PORT]"),
+    (1, "xlb-backend drain web1 wait", "xlb-backend: drain: wait: needs a value"),
+    (1, "xlb-backend drain web1 wait 0", "drain: wait 0: not a number of seconds from 1 to 86400"),
+    (1, "xlb-backend drain web1 wait 1m", "drain: wait 1m: not a number of seconds"),
+    (1, "xlb-backend drain web1 wait 3 wait 4", "xlb-backend: drain: wait: given twice"),
+    (1, "xlb-backend drain web1 quiet 3", "xlb-backend: drain: quiet 3: wait for how long?"),
+    (1, "xlb-backend drain web1 wait 3 quiet 4", "xlb-backend: drain: quiet 4: is over wait 3"),
+    (2, "xlb-backend drain web2 wait 3", "xlb-backend: drain web2: no such backend"),
     (2, "xlb-backend show web2", "xlb-backend: show web2: no such backend"),
     (1, "xlb-stat -x", "xlb-stat: -x: unknown option, see xlb-stat -h"),
     (1, "xlb-stat -w", "xlb-stat: -w : not a number of seconds from 1 to 86400"),
