@@ -236,7 +236,8 @@ struct xlb_link {
  * Where a packet from this backend seems to come from.  With `by_flow` its flow's
  * record says so: the service is on any address or of mode nat, or several
  * services have this backend.  A packet of no recorded flow then gets the
- * address here, if there is one: the VIP of the first dnat service.
+ * address here, if there is one: the VIP of the dnat service that had the backend
+ * first, whose flows may be older than that others have it.
  */
 struct xlb_reply {
 	__u8 address[16];	/* VIP; IPv4 in the first 4 bytes, the rest 0; 0: none */

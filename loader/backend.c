@@ -72,21 +72,6 @@ static enum status fit_check(const struct args *args, const struct state *state,
 			 service_text(&service->endpoint, name), why);
 }
 
-/* Replies are told apart by address, port and protocol alone. */
-static enum status taken_fail(const struct args *args, const struct backend *other,
-			      const struct service *service, const struct endpoint *end)
-{
-	char service_name[ENDPOINT_TEXT], end_name[ENDPOINT_TEXT];
-
-	service_text(&other->service->endpoint, service_name);
-	backend_text(&other->end, end_name);
-	if (other->service == service && other->end.port == end->port)
-		return args_fail(args, STATUS_REFUSED, "service %s: exists already", service_name);
-	return args_fail(args, STATUS_REFUSED, "service %s has %s, whose replies could not be told "
-			 "apart: give the host another port or address for this service",
-			 service_name, end_name);
-}
-
 /* What a line says, as far as it can be told without the maps. */
 static enum status request_parse(struct args *args, struct endpoint *end,
 				 struct keyword *given)
@@ -113,8 +98,8 @@ static enum status cmd_add(struct context *context, struct args *args)
 {
 	struct xlb_backend value = { .weight = 1, .admin = XLB_UP, .health = XLB_UP };
 	struct keyword given[KEYWORDS + 1];
+	char text[ENDPOINT_TEXT];
 	struct service *service;
-	struct backend *other;
 	struct endpoint end;
 	struct state *state;
 	enum map full;
@@ -127,9 +112,9 @@ static enum status cmd_add(struct context *context, struct args *args)
 	if (!service || end_complete(args, service, &end) ||
 	    fit_check(args, state, service, &end))
 		return STATUS_REFUSED;
-	other = state_backend(state, &end);
-	if (other)
-		return taken_fail(args, other, service, &end);
+	if (state_backend(state, service, &end))
+		return args_fail(args, STATUS_REFUSED, "service %s: exists already",
+				 service_text(&service->endpoint, text));
 	value_set(&value, given);
 	error = state_backend_add(state, service, &end, &value, &full);
 	return error ? full_fail(args, state, full, error) : STATUS_DONE;
@@ -146,8 +131,8 @@ static struct backend *backend_find(struct context *context, struct args *args,
 
 	if (!service || end_complete(args, service, end))
 		return NULL;
-	backend = state_backend(state, end);
-	if (backend && backend->service == service && backend->end.port == end->port)
+	backend = state_backend(state, service, end);
+	if (backend)
 		return backend;
 	args_fail(args, STATUS_REFUSED, "service %s: no such backend",
 		  service_text(&service->endpoint, text));

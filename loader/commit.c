@@ -5,11 +5,12 @@
  *
  *	1. services that are deleted go
  *	2. the configuration, if it is fresh or was edited, and VIPs that are new
- *	3. services change their mode, once their backends are fit for both
- *	4. services whose slots change are marked `updating`; backends come in
- *	5. slots change owners
- *	6. backends go out, then the records that nobody needs
- *	7. services as they are to be; VIPs of no service go
+ *	3. targets that are new; replies are told for what stands and what is to be
+ *	4. services change their mode
+ *	5. services whose slots change are marked `updating`; backends come in
+ *	6. slots change owners
+ *	7. backends go out; replies are told for what is left; records that nobody needs go
+ *	8. services as they are to be; VIPs of no service go
  *
  * A writer that dies leaves services `updating`, or backends, replies and live
  * targets that belong to nobody: state_open() finds them, and the next commit
@@ -19,6 +20,7 @@
 
 #include "clock.h"
 #include "record.h"
+#include "reply.h"
 #include "write.h"
 
 /* What services need now, besides what `needs` says already. */
@@ -82,40 +84,21 @@ static bool mode_changes(const struct service *service)
 	return service->placed && service_mode_changes(service);
 }
 
-static int mode_prepare(struct state *state, const struct service *service)
-{
-	int error = 0;
-
-	for (struct backend *backend = service->backends; !error && backend;
-	     backend = backend->next)
-		if (backend->written)
-			error = write_backend_both(state, backend);
-	return error;
-}
-
 static int commit_modes(struct state *state)
 {
 	bool any = false;
 	int error = 0;
 
 	for (unsigned i = 0; !error && i < state->count; i++) {
-		if (!mode_changes(state->list[i]))
-			continue;
-		any = true;
-		error = mode_prepare(state, state->list[i]);
-	}
-	if (error || !any)
-		return error;
-	error = clock_grace();
-	for (unsigned i = 0; !error && i < state->count; i++) {
 		struct service *service = state->list[i];
 
 		if (!mode_changes(service))
 			continue;
+		any = true;
 		service->value.updating = 1;
 		error = write_service(state, service, &service->value);
 	}
-	return error ?: clock_grace();
+	return error || !any ? error : clock_grace();
 }
 
 /* New slots of a service that has had no backend in its old ones. */
@@ -140,18 +123,6 @@ static int service_begin(const struct state *state, struct service *service, __u
 	return service->written ? write_service(state, service, value) : 0;
 }
 
-/* No two services may ever be seen to have the same backend. */
-static int commit_moved(const struct state *state)
-{
-	int error = 0;
-
-	for (const struct backend *backend = state->deleted_backends; !error && backend;
-	     backend = backend->next)
-		if (state_backend(state, &backend->end))
-			error = erase_backend(state, backend);
-	return error;
-}
-
 static int commit_in(struct state *state)
 {
 	bool wait = false;
@@ -166,7 +137,6 @@ static int commit_in(struct state *state)
 		error = service_begin(state, service, now);
 		wait |= service->written;
 	}
-	error = error ?: commit_moved(state);
 	for (unsigned i = 0; !error && i < state->count; i++)
 		for (struct backend *backend = state->list[i]->backends; !error && backend;
 		     backend = backend->next)
@@ -218,32 +188,37 @@ static int commit_slots(struct state *state)
 
 static int commit_out(struct state *state)
 {
+	bool wait = state->deleted_backends;
 	int error = 0;
 
 	for (const struct backend *backend = state->deleted_backends; !error && backend;
 	     backend = backend->next)
 		error = erase_backend(state, backend);
-	for (unsigned i = 0; !error && i < state->stray_count; i++)
-		error = erase_reply(state, &state->stray_replies[i]);
 	for (__u32 id = 1; !error && id < state->maps.entries[MAP_TARGETS]; id++)
 		if (state->targets[id].live && !target_lives(state, id))
 			error = write_live(state, id, 0);
+	error = error ?: replies_write_afterwards(state, &wait);
 	/* Then the ids are free. */
-	if (!error && state->deleted_backends)
-		error = clock_grace();
-	return error;
+	return error || !wait ? error : clock_grace();
+}
+
+static bool any_by_flow(const struct service *service)
+{
+	for (const struct backend *backend = service->backends; backend; backend = backend->next)
+		if (backend->by_flow)
+			return true;
+	return false;
 }
 
 static int commit_records(struct state *state)
 {
-	bool any = state->deleted_services;
+	bool any = state->deleted_services || state->untold;
 
 	for (unsigned i = 0; i < state->count; i++) {
 		const struct service *service = state->list[i];
 
 		any |= service->flush ||
-		       (service->collect && (service->recorded ||
-					     address_is_any(service->endpoint.address)));
+		       (service->collect && (service->recorded || any_by_flow(service)));
 	}
 	return any ? record_collect(state) : 0;
 }
@@ -273,6 +248,7 @@ int state_commit(struct state *state)
 	error = error ?: commit_deletions(state);
 	error = error ?: commit_config(state);
 	error = error ?: write_vips(state);
+	error = error ?: replies_write_meanwhile(state);
 	error = error ?: commit_modes(state);
 	error = error ?: commit_in(state);
 	error = error ?: commit_slots(state);

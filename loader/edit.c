@@ -89,18 +89,6 @@ void state_service_delete(struct state *state, struct service *service)
 	state->deleted_services = service;
 }
 
-static void backend_key_fill(struct backend *backend)
-{
-	const struct endpoint *endpoint = &backend->service->endpoint;
-	struct xlb_backend_key *key = &backend->key;
-
-	memcpy(key->service_address, endpoint->address, sizeof(key->service_address));
-	memcpy(key->address, backend->end.address, sizeof(key->address));
-	key->service_port = endpoint->port;
-	key->port = backend->end.port;
-	key->protocol = endpoint->protocol;
-}
-
 int state_backend_add(struct state *state, struct service *service, const struct endpoint *end,
 		      const struct xlb_backend *value, enum map *full)
 {
@@ -123,7 +111,7 @@ int state_backend_add(struct state *state, struct service *service, const struct
 		goto free;
 	backend->service = service;
 	backend->end = *end;
-	backend_key_fill(backend);
+	backend_key_fill(&backend->key, service, end);
 	error = state_backend_index(state, backend);
 	if (error)
 		goto free;

@@ -7,8 +7,7 @@
 #include <bpf/bpf.h>
 
 #include "clock.h"
-#include "mode.h"
-#include "write.h"
+#include "reply.h"
 
 static int config_load(struct state *state)
 {
@@ -136,6 +135,7 @@ static int backend_load(struct state *state, const struct xlb_backend_key *key,
 		state->repair = true;
 		return 0;
 	}
+	backend->stood = backend->service->stood;
 	error = backend_attach(state, backend);
 	if (error)
 		free(backend);
@@ -174,23 +174,7 @@ static int targets_load(struct state *state)
 
 static int reply_load(struct state *state, const struct endpoint *end, const void *found)
 {
-	struct backend *backend = state_backend(state, end);
-	struct xlb_reply reply;
-	struct endpoint *strays;
-
-	if (backend && backend->end.port == end->port &&
-	    mode_replies(backend->service->value.mode)) {
-		reply_make(backend, &reply);
-		backend->answered = !memcmp(found, &reply, sizeof(reply));
-		return 0;
-	}
-	strays = reallocarray(state->stray_replies, state->stray_count + 1, sizeof(*strays));
-	if (!strays)
-		return -ENOMEM;
-	state->stray_replies = strays;
-	strays[state->stray_count++] = *end;
-	state->repair = true;
-	return 0;
+	return reply_add(state, end, found);
 }
 
 static int replies_load(struct state *state)
@@ -198,26 +182,28 @@ static int replies_load(struct state *state)
 	const size_t size = sizeof(struct xlb_reply);
 	int error = endpoints_load(state, MAP_REPLIES4, false, size, reply_load);
 
-	return error ?: endpoints_load(state, MAP_REPLIES6, true, size, reply_load);
+	error = error ?: endpoints_load(state, MAP_REPLIES6, true, size, reply_load);
+	replies_sort(state);
+	return error ?: replies_plan(state, REPLY_AFTERWARDS);
 }
 
-/* A target lives exactly if its backend is not down; each backend whose replies pass
- * through has one. */
-static bool backend_stands(const struct state *state, const struct backend *backend, __u32 id)
+/* A target lives exactly if its backend is not down. */
+static bool target_stands(const struct state *state, const struct backend *backend, __u32 id)
 {
 	const struct xlb_target *target = &state->targets[id];
 
 	if (!backend)
 		return !target->live;
 	return target->live == (backend_state(backend) != XLB_DOWN) &&
-	       target->by_flow == backend_by_flow(backend) &&
-	       (backend->answered || !mode_replies(backend->service->value.mode));
+	       target->by_flow == backend->by_flow;
 }
 
-static void backends_check(struct state *state)
+static void leftovers_find(struct state *state)
 {
 	for (__u32 id = 1; id < state->maps.entries[MAP_TARGETS]; id++)
-		state->repair |= !backend_stands(state, state->by_id[id], id);
+		state->repair |= !target_stands(state, state->by_id[id], id);
+	for (unsigned i = 0; i < state->reply_count; i++)
+		state->repair |= reply_differs(&state->replies[i]);
 }
 
 static int load(struct state *state, bool write)
@@ -241,7 +227,7 @@ static int load(struct state *state, bool write)
 		return error;
 	error = replies_load(state);
 	if (!error)
-		backends_check(state);
+		leftovers_find(state);
 	return error;
 }
 

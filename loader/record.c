@@ -117,12 +117,20 @@ static bool record_unmarked(const struct state *state, const struct record *reco
 		!state_slots(state, service)[record->flow->slot].previous);
 }
 
+static bool record_lost(const struct state *state, const struct record *record, void *context)
+{
+	(void)context;
+	return !record->service || !record->backend ||
+	       (record->flow->direction == XLB_REPLY &&
+		!state->targets[record->backend->value.id].by_flow);
+}
+
 static bool record_stale(const struct state *state, const struct record *record, void *context)
 {
 	const struct service *service = record->service;
 	const __u64 *now = context;
 
-	if (!service || !record->backend)
+	if (record_lost(state, record, NULL))
 		return true;
 	if (record_is_nat(record) != (service->value.mode == XLB_NAT))
 		return true;
@@ -143,4 +151,9 @@ int record_collect(const struct state *state)
 	int error = clock_jiffies(&now);
 
 	return error ?: record_each(state, record_stale, &now);
+}
+
+int record_collect_lost(const struct state *state)
+{
+	return record_each(state, record_lost, NULL);
 }

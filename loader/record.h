@@ -31,4 +31,7 @@ __u32 record_silence(const struct record *record, __u64 now);
  */
 int record_collect(const struct state *state);
 
+/* Drops those of no service, of no backend, or that no reply is to ask. */
+int record_collect_lost(const struct state *state);
+
 #endif

@@ -16,18 +16,11 @@ static int service_order(const void *a, const void *b)
 	return endpoint_compare(&left->endpoint, &right->endpoint);
 }
 
-/*
- * Any port equals every port, so that what overlaps is found at once.  Still an
- * order among the backends of one tree, because no two of them overlap.
- */
-static int end_order(const void *a, const void *b)
+static int backend_order(const void *a, const void *b)
 {
-	struct endpoint left = ((const struct backend *)a)->end;
-	struct endpoint right = ((const struct backend *)b)->end;
+	const struct backend *left = a, *right = b;
 
-	if (!left.port || !right.port)
-		left.port = right.port = 0;
-	return endpoint_compare(&left, &right);
+	return memcmp(&left->key, &right->key, sizeof(left->key));
 }
 
 enum xlb_state backend_state(const struct backend *backend)
@@ -94,12 +87,32 @@ struct service *state_service_match(const struct state *state, const struct endp
 	return state_service(state, &sought);
 }
 
-struct backend *state_backend(const struct state *state, const struct endpoint *end)
+void backend_key_fill(struct xlb_backend_key *key, const struct service *service,
+		      const struct endpoint *end)
 {
-	struct backend sought = { .end = *end };
-	struct backend **found = tfind(&sought, &state->ends, end_order);
+	memset(key, 0, sizeof(*key));
+	memcpy(key->service_address, service->endpoint.address, sizeof(key->service_address));
+	memcpy(key->address, end->address, sizeof(key->address));
+	key->service_port = service->endpoint.port;
+	key->port = end->port;
+	key->protocol = service->endpoint.protocol;
+}
+
+struct backend *state_backend_by_key(const struct state *state, const struct xlb_backend_key *key)
+{
+	struct backend sought = { .key = *key };
+	struct backend **found = tfind(&sought, &state->backends, backend_order);
 
 	return found ? *found : NULL;
+}
+
+struct backend *state_backend(const struct state *state, const struct service *service,
+			      const struct endpoint *end)
+{
+	struct xlb_backend_key key;
+
+	backend_key_fill(&key, service, end);
+	return state_backend_by_key(state, &key);
 }
 
 int state_service_index(struct state *state, struct service *service)
@@ -118,7 +131,7 @@ void state_service_unindex(struct state *state, struct service *service)
 
 int state_backend_index(struct state *state, struct backend *backend)
 {
-	struct backend **found = tsearch(backend, &state->ends, end_order);
+	struct backend **found = tsearch(backend, &state->backends, backend_order);
 
 	if (!found)
 		return -ENOMEM;
@@ -127,7 +140,7 @@ int state_backend_index(struct state *state, struct backend *backend)
 
 void state_backend_unindex(struct state *state, struct backend *backend)
 {
-	tdelete(backend, &state->ends, end_order);
+	tdelete(backend, &state->backends, backend_order);
 }
 
 static void backends_free(struct backend *backend)
@@ -158,7 +171,7 @@ void state_free(struct state *state)
 	if (!state)
 		return;
 	tdestroy(state->services, keep);
-	tdestroy(state->ends, keep);
+	tdestroy(state->backends, keep);
 	for (unsigned i = 0; i < state->count; i++)
 		service_free(state->list[i]);
 	while (state->deleted_services) {
@@ -174,7 +187,7 @@ void state_free(struct state *state)
 	free(state->ranges);
 	free(state->targets);
 	free(state->by_id);
-	free(state->stray_replies);
+	free(state->replies);
 	free(state->free_ids);
 	maps_close(&state->maps);
 	free(state);

@@ -19,9 +19,16 @@ struct backend {
 	struct endpoint end;		/* its address, port and protocol */
 	struct xlb_backend_key key;
 	struct xlb_backend value;
+	enum xlb_mode stood;		/* its service's in the maps; 0: it is not there */
 	bool written;			/* stands in xlb_backends */
 	bool edited;			/* not as it stands there */
-	bool answered;			/* stands in xlb_replies* */
+	bool by_flow;			/* its flows are to be recorded (reply.h) */
+};
+
+/* An entry of xlb_replies*; its backend is 0 where there is none. */
+struct reply {
+	struct endpoint end;
+	struct xlb_reply stands, wanted;
 };
 
 struct service {
@@ -56,13 +63,14 @@ struct state {
 	struct xlb_target *targets;	/* by id, as they stand */
 	struct backend **by_id;
 	void *services;			/* tree (tsearch) by endpoint */
-	void *ends;			/* tree of backends; see state_backend() */
+	void *backends;			/* tree by key */
 	struct service **list;		/* all services, in no order */
 	unsigned count;
 	struct service *deleted_services;
 	struct backend *deleted_backends;
-	struct endpoint *stray_replies;	/* in xlb_replies*, of no backend */
-	unsigned stray_count;
+	struct reply *replies;		/* by end; room for `reply_room` */
+	unsigned reply_count, reply_room;
+	bool untold;			/* flows were recorded that need it no more */
 	unsigned used[MAP_COUNT];	/* entries, deleted ones included */
 	struct xlb_table *ranges;	/* slots in use, by first (pool.c) */
 	unsigned range_count;
@@ -98,14 +106,18 @@ struct service *state_service(const struct state *state, const struct endpoint *
 /* The service that a packet to this destination reaches, or NULL. */
 struct service *state_service_match(const struct state *state, const struct endpoint *to);
 
-/*
- * The backend whose end a packet from this one could be taken for: the same
- * address and protocol, and the same port or any on either side.
- */
-struct backend *state_backend(const struct state *state, const struct endpoint *end);
+/* The service's backend with this end, or NULL.  Other services may have one, too. */
+struct backend *state_backend(const struct state *state, const struct service *service,
+			      const struct endpoint *end);
 
 /* The service's slots as they stand, if it is placed. */
 struct xlb_slot *state_slots(const struct state *state, const struct service *service);
+
+struct backend *state_backend_by_key(const struct state *state,
+				     const struct xlb_backend_key *key);
+
+void backend_key_fill(struct xlb_backend_key *key, const struct service *service,
+		      const struct endpoint *end);
 
 /* What a look-up is to find, or not any more: 0, -EEXIST, -ENOMEM. */
 int state_service_index(struct state *state, struct service *service);
@@ -136,7 +148,7 @@ int state_service_resize(struct state *state, struct service *service, __u32 siz
 /* With its backends. */
 void state_service_delete(struct state *state, struct service *service);
 
-/* The end must have passed state_backend(); the value's id is given here. */
+/* The service must not have it yet; the value's id is given here. */
 int state_backend_add(struct state *state, struct service *service, const struct endpoint *end,
 		      const struct xlb_backend *value, enum map *full);
 /* After its value was edited. */

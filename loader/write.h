@@ -11,25 +11,22 @@ int write_service(const struct state *state, const struct service *service,
 		  const struct xlb_service *value);
 int erase_service(const struct state *state, const struct service *service);
 
-/* What is to stand: how replies of a backend are told, and its entry in xlb_replies*
- * if its service's mode has such. */
-bool backend_by_flow(const struct backend *backend);
-void reply_make(const struct backend *backend, struct xlb_reply *reply);
+/* What packets need of a backend that is new, not live yet. */
+int write_target(struct state *state, const struct backend *backend);
+int write_by_flow(struct state *state, __u16 id, bool by_flow);
+int write_live(struct state *state, __u16 id, bool live);
 
-/* Makes a backend that stands fit for its service's old mode and the new one. */
-int write_backend_both(struct state *state, struct backend *backend);
+/* The entry as it is wanted, or none. */
+int write_reply(const struct state *state, struct reply *reply);
 
 /* A backend that is new or was edited, as far as it may go before its slots. */
 int write_backend(struct state *state, struct backend *backend);
 
-/* Not what another backend has taken the place of meanwhile. */
+/* Not one that has been added again meanwhile. */
 int erase_backend(const struct state *state, const struct backend *backend);
-int erase_reply(const struct state *state, const struct endpoint *end);
 
 /* The addresses of all services are put in; those of no service go. */
 int write_vips(const struct state *state);
 int erase_vips(const struct state *state);
-
-int write_live(struct state *state, __u16 id, bool live);
 
 #endif

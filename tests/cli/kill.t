@@ -62,6 +62,14 @@ service add 192.0.2.3:80/tcp table 251 mode dr
 backend add 10.0.0.5 service 192.0.2.3:80/tcp
 """
 
+# Backends that several services have; committed apart, so that one of them is the first.
+OTHER, PORTS = "192.0.2.3:80/tcp", "192.0.2.4:*/tcp"
+ALONE = STATE + f"config set nat4 10.0.9.1\nservice add {OTHER} table 251\n"
+SHARED = ALONE + f"# committed apart\nbackend add 10.0.0.1:8080 service {OTHER}\n"
+MIXED = SHARED + f"# committed apart\nservice change {OTHER} mode nat\n"
+PORT = ALONE + f"service add {PORTS} table 251\n"
+OVERLAPPING = PORT + f"# committed apart\nbackend add 10.0.0.1 service {PORTS}\n"
+
 # What runs before, and the lines of the call that is killed.
 CASES = (
     ("backend add", STATE, [f"backend add 10.0.0.4:8080 service {WEB}"]),
@@ -142,6 +150,23 @@ CASES = (
     ("mode", DIRECT, ["backend del 10.0.0.5 service 192.0.2.3:80/tcp",
                       "service change 192.0.2.3:80/tcp mode dnat",
                       "backend add 10.0.0.5 service 192.0.2.3:80/tcp"]),
+    ("a backend shared", ALONE, [f"backend add 10.0.0.1:8080 service {OTHER}"]),
+    ("by three, one of them new", SHARED,
+     ["service add 192.0.2.4:80/tcp table 251",
+      "backend add 10.0.0.1:8080 service 192.0.2.4:80/tcp"]),
+    ("and not any more, the second leaves", SHARED, [f"backend del 10.0.0.1:8080 service {OTHER}"]),
+    ("the first leaves", SHARED, [f"backend del 10.0.0.1:8080 service {WEB}"]),
+    ("the first service goes", SHARED, [f"service del {WEB}"]),
+    ("the second becomes nat", SHARED, [f"service change {OTHER} mode nat"]),
+    ("and dnat again", MIXED, [f"service change {OTHER} mode dnat"]),
+    ("the first becomes nat", SHARED, [f"service change {WEB} mode nat"]),
+    ("a backend of any port shared", PORT, [f"backend add 10.0.0.1 service {PORTS}"]),
+    ("and the other leaves", OVERLAPPING, [f"backend del 10.0.0.1:8080 service {WEB}"]),
+    ("one port of a backend shared", PORT, [f"backend add 10.0.0.6 service {PORTS}",
+                                            f"backend add 10.0.0.6:81 service {OTHER}"]),
+    ("a backend passed on", SHARED,
+     [f"backend del 10.0.0.1:8080 service {OTHER}", "service add *:81/tcp table 251",
+      "backend add 10.0.0.1:8080 service *:81/tcp"]),
 )
 
 
@@ -186,14 +211,15 @@ def kill_at(case, place, before, after):
     if done.returncode != -9:
         return [f"was not killed at {place}: {done.returncode} {done.stderr}"]
     killed = Logical(seen)
-    faults = killed.faults() + killed.unarmed(started, jiffies)
+    faults = killed.faults() + killed.unarmed(started, jiffies) + killed.unrecorded(started)
     return faults + repaired(seen, started, jiffies, batch, before, after)
 
 
 def repaired(seen, started, jiffies, batch, before, after):
     done = xlb("flow", "gc")
     now = Logical(seen)
-    faults = now.faults() + now.leftovers() + now.unarmed(started, jiffies)
+    faults = (now.faults() + now.leftovers() + now.unarmed(started, jiffies)
+              + now.unrecorded(started))
     if done.returncode:
         faults.append(done.stderr)
     if now.meaning() != before and now.meaning() != after and batch.count("\n") == 1:
@@ -201,7 +227,7 @@ def repaired(seen, started, jiffies, batch, before, after):
     # Lines that were done already may be refused, but in the end all are.
     xlb("-force", "-batch", "-", text=batch)
     now = Logical(seen)
-    faults += now.faults() + now.leftovers()
+    faults += now.faults() + now.leftovers() + now.unrecorded(started)
     if now.meaning() != after:
         faults.append("not what an unkilled call comes to")
     return faults

@@ -11,6 +11,14 @@ def family_end(key):
     return bytes(key["address"]), key["port"], key["protocol"]
 
 
+def vip_of(key):
+    """The address of a backend's service as services and replies have it, and the port."""
+    address = bytes(key["service_address"])
+    if address[:12] == bytes(10) + b"\xff\xff":
+        address = address[12:]
+    return address, key["service_port"]
+
+
 class Logical:
     """A decoded copy of the maps: take it, compare it, and look for faults."""
 
@@ -55,20 +63,23 @@ class Logical:
                                 value["weight"], value["admin"], value["health"])
                                for key, value in self.backend_of.values()),
             "live": sorted(self.name(number) for number in self.live),
-            "replies": sorted((family_end(key), bytes(value["address"]), value["port"],
-                               self.name(value["backend"])) for key, value in self.replies),
+            # Which of several is the first depends on how it came about.
+            "replies": sorted((family_end(key), value["by_flow"],
+                               (bytes(value["address"]), value["port"]) if not value["by_flow"]
+                               else any(value["address"]),
+                               self.name(value["backend"]) if not value["by_flow"] else ())
+                              for key, value in self.replies),
         }
 
     def faults(self):
         """What packets must never find, whenever a writer was stopped."""
         found = []
-        answered = {(bytes(key["address"]), key["port"]): value for key, value in self.replies}
         for key, value, table in self.services:
             for slot, (current, _) in enumerate(table):
                 if current and current not in self.live:
                     found.append(f"slot {slot} leads to {current}, which is not live")
-                if current:
-                    found += self.lost(key, value["mode"], current, answered)
+            for number in {current for current, _ in table if current}:
+                found += self.lost(key, value["mode"], number)
             if any(key["address"]) and self.mapped(key) not in self.vips:
                 found.append(f"not among the VIPs: {key}")
         if self.services and (self.config["abi"] != world.ABI or not self.config["hz"]
@@ -79,21 +90,66 @@ class Logical:
                 found.append("a service on any address is never looked for")
         return found[:3]
 
-    def lost(self, key, mode, number, answered):
+    def replies_of(self, number, protocol):
+        """The entries that a packet of this backend can find."""
+        address, port = self.end(number)
+        found = {key["port"]: value for key, value in self.replies
+                 if bytes(key["address"]) == address and key["protocol"] == protocol}
+        exact = found.get(port) or found.get(0)
+        return list(found.values()) if not port else [exact] if exact else []
+
+    def lost(self, key, mode, number):
         """Does a reply to a packet of this service find its way?"""
-        reply = answered.get(self.end(number))
         vip = bytes(key["address"]).ljust(16, b"\0"), key["port"]
+        replies = self.replies_of(number, key["protocol"])
         if mode == NAT:
-            told = reply and reply["by_flow"]
+            told = replies and all(reply["by_flow"] for reply in replies)
         elif mode != DNAT:
             told = True
-        elif any(key["address"]):
-            # Of another number: the backend is on its way to another service.
-            told = reply and (reply["backend"] != number
-                              or (bytes(reply["address"]), reply["port"]) == vip)
         else:
-            told = reply and reply["by_flow"] and self.targets[number]["by_flow"]
+            # Who asks the record finds one of each flow, unless it is not needed.
+            told = replies and all(
+                self.targets[number]["by_flow"] if reply["by_flow"]
+                else any(key["address"]) and (bytes(reply["address"]), reply["port"]) == vip
+                for reply in replies)
         return [] if told else [f"a slot leads to {number}, whose replies get lost"]
+
+    def unrecorded(self, before):
+        """Flows from before that have no record, and are taken for another service's."""
+        modes = {family_end(key): value["mode"] for key, value, _ in self.services}
+        found = []
+        for key, value, table in before.services:
+            if value["mode"] != DNAT or modes.get(family_end(key)) != DNAT:
+                continue
+            vip = bytes(key["address"]).ljust(16, b"\0"), key["port"]
+            found += [f"{number} is not the first any more"
+                      for number in {current for current, _ in table if current}
+                      if not before.targets[number]["by_flow"] and number in self.backend_of
+                      for reply in self.replies_of(number, key["protocol"])
+                      if (bytes(reply["address"]), reply["port"]) != vip]
+        return found[:3]
+
+    def answering(self):
+        """Backends whose replies xlb sees: (key, id, mode)."""
+        modes = {family_end(key): value["mode"] for key, value, _ in self.services}
+        for key, value in self.backend_of.values():
+            mode = modes.get((*vip_of(key), key["protocol"]))
+            if mode in (DNAT, NAT):
+                yield key, value["id"], mode
+
+    def told_by_flow(self):
+        """Ids of mode dnat whose packets are not told by the backend's address."""
+        all_of = list(self.answering())
+        for key, number, mode in all_of:
+            others = [(other, kind) for other, same, kind in all_of if same != number
+                      and (other["address"], other["protocol"]) == (key["address"], key["protocol"])
+                      and (other["port"] == key["port"] or 0 in (other["port"], key["port"]))]
+            port = key["port"] or max((other["port"] for other, _ in others), default=0)
+            if mode == DNAT and (not any(vip_of(key)[0]) or any(
+                    kind == NAT or vip_of(other)[0] != vip_of(key)[0] or
+                    (other["service_port"] or port) != (key["service_port"] or port)
+                    for other, kind in others)):
+                yield number
 
     def leftovers(self):
         """What a finished writer does not leave."""
@@ -104,18 +160,16 @@ class Logical:
                   if value["backend"] not in self.backend_of]
         ends = {(family_end(key)) for key, _, _ in self.services}
         for key, value in self.backend_of.values():
-            address = bytes(key["service_address"])
-            if (address[12:] if address[:12] == bytes(10) + b"\xff\xff" else address,
-                    key["service_port"], key["protocol"]) not in ends:
+            if (*vip_of(key), key["protocol"]) not in ends:
                 found.append(f"backend of no service: {key}")
-        found += [f"flows are recorded for {number} in mode {value['mode']}"
-                  for key, value, table in self.services for number in {each[0] for each in table}
-                  if number and self.targets[number]["by_flow"] !=
-                  (value["mode"] == DNAT and not any(key["address"]))]
-        answering = {self.end(number) for key, value, table in self.services
-                     if value["mode"] not in (DNAT, NAT) for number, _ in table if number}
-        found += [f"a reply that never comes: {key}" for key, _ in self.replies
-                  if (bytes(key["address"]), key["port"]) in answering]
+        recorded = set(self.told_by_flow())
+        found += [f"flows are recorded for {number}, or should be" for number in self.backend_of
+                  if self.targets[number]["by_flow"] != (number in recorded)]
+        ends = {(self.end(number), key["protocol"]) for key, number, _ in self.answering()}
+        entries = {((bytes(key["address"]), key["port"]), key["protocol"])
+                   for key, _ in self.replies}
+        found += [f"a reply that never comes: {end}" for end in entries - ends]
+        found += [f"a reply that is not known: {end}" for end in ends - entries]
         found += [f"a VIP of nobody: {address}" for address in self.vips
                   if address not in {self.mapped(key) for key, _, _ in self.services}]
         for _, _, table in self.services:

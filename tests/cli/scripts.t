@@ -16,6 +16,7 @@ from bpf import possible_cpus  # noqa: E402
 import tap  # noqa: E402
 
 WEB4, WEB6, DNS = "192.0.2.1:80/tcp", "[2001:db8::1]:80/tcp", "192.0.2.1:53/udp"
+SHARING = "192.0.2.2:80/tcp"    # a backend of WEB4
 SERVICES = f"service add {WEB4} table 251\nservice add {WEB6} table 251\n" \
            f"service add {DNS} table 251\n"
 
@@ -142,12 +143,14 @@ def states():
 def check_states():
     backends = [f"{end} service {service}" for service, ends in
                 ((WEB4, ("10.0.0.1:80", "10.0.0.1:81", "10.0.0.11:80")),
-                 (WEB6, ("[fd00::1]:80", "[fd00::3]:80")), (DNS, ("10.0.0.1:53",)))
+                 (WEB6, ("[fd00::1]:80", "[fd00::3]:80")), (DNS, ("10.0.0.1:53",)),
+                 (SHARING, ("10.0.0.1:80",)))
                 for end in ends]
-    fresh(SERVICES + "".join(f"backend add {backend}\n" for backend in backends))
+    fresh(f"{SERVICES}service add {SHARING} table 251\n" + "".join(f"backend add {backend}\n" for backend in backends))
     for words, changed in (
             ("down web1", ("10.0.0.1:", "[fd00::1]")),
             ("up 10.0.0.1:81", ("10.0.0.1:81",)),
+            (f"up web1:80 service {SHARING}", (f"10.0.0.1:80 service {SHARING}",)),
             (f"drain web1:80 [fd00::3] service {WEB6}", ("[fd00:",)),
             ("drain [fd00:0::0001]:80 10.0.0.11", ("[fd00::1]", "10.0.0.11")),
             ("up web1 web3 10.0.0.11", ("10.0.0.", "[fd00:"))):

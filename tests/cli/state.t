@@ -37,6 +37,11 @@ def table(seen):
     return seen.table(service(seen))
 
 
+def tables(seen):
+    """Of all services, by the last byte of their address."""
+    return {key["address"][-1]: seen.table(value) for key, value in seen.services()}
+
+
 def pairs(before, after):
     """(what a slot was, what it is) -> how many."""
     count = {}
@@ -340,6 +345,82 @@ def check_echo():
     tap.ok("echo" not in xlb("service", "show", WEB, status=0).stdout, "echo: on is what is usual")
 
 
+def check_shared():
+    """Backends of several services: whose a reply is, and which flows are recorded."""
+    first, second, third = (f"192.0.2.{n}:80/tcp" for n in (1, 2, 3))
+    seen = fresh("config set nat4 10.0.0.101\n"
+                 + "".join(f"service add {each} table 251\n" for each in (first, second, third))
+                 + f"backend add 10.0.0.1 service {second}\n")
+
+    def told(*ids):
+        """The VIP of unrecorded replies, if these are told by records, and by_flow of targets."""
+        replies = [(key["port"], value["address"][3], value["port"], value["by_flow"])
+                   for key, value in seen.maps["xlb_replies4"].items()]
+        return sorted(replies), [seen.targets()[number]["by_flow"] for number in ids]
+
+    def step_told(words, *ids):
+        xlb(*words.split(), status=0)
+        return told(*ids)
+
+    tap.equal(told(1), ([(80, 2, 80, 0)], [0]), "one service alone needs no records")
+    before = tables(seen)[2]
+    tap.equal(step_told(f"backend add 10.0.0.1 service {first}", 1, 2),
+              ([(80, 2, 80, 1)], [1, 1]), "two do; the VIP is still that of the first")
+    tap.equal(tables(seen)[2], before, "no slot of the first has changed")
+    tap.equal(step_told(f"backend add 10.0.0.1 service {third}", 1, 2, 3),
+              ([(80, 2, 80, 1)], [1, 1, 1]), "and three")
+    tap.equal(step_told(f"backend change 10.0.0.1 service {second} state down", 1, 2, 3),
+              ([(80, 2, 80, 1)], [1, 1, 1]), "one that is down keeps its part")
+    tap.equal(step_told(f"backend del 10.0.0.1 service {second}", 2, 3),
+              ([(80, 1, 80, 1)], [1, 1]), "the first leaves: another one is")
+    tap.equal(step_told(f"service change {first} mode dr", 2, 3), ([(80, 3, 80, 0)], [0, 0]),
+              "mode dr has no replies, so the other is alone again")
+    tap.equal(step_told(f"service change {first} mode nat", 2, 3), ([(80, 3, 80, 1)], [0, 1]),
+              "beside mode nat flows of mode dnat are recorded, too")
+    tap.equal(step_told(f"service change {third} mode nat", 2, 3), ([(80, 0, 0, 1)], [0, 0]),
+              "nat twice: each flow has its records anyway")
+    tap.equal(step_told(f"service change {first} mode dnat", 2, 3), ([(80, 1, 80, 1)], [1, 0]),
+              "and dnat again")
+    tap.equal(step_told(f"service del {third}", 2), ([(80, 1, 80, 0)], [0]),
+              "a service goes: the other is alone")
+
+
+def check_shared_ports():
+    """A service on any port has all ports of its backends."""
+    ports, more, web = "192.0.2.2:*/tcp", "192.0.2.1:*/tcp", "192.0.2.3:80/tcp"
+    seen = fresh(f"service add {ports} table 251\nservice add {web} table 251\n"
+                 f"backend add 10.0.0.1 service {ports}\n")
+
+    def replies():
+        return sorted((key["port"], value["address"][3], value["port"], value["by_flow"])
+                      for key, value in seen.maps["xlb_replies4"].items())
+
+    xlb("backend", "add", "10.0.0.1:81", "service", web, status=0)
+    tap.equal((replies(), [seen.targets()[n]["by_flow"] for n in (1, 2)]),
+              ([(0, 2, 0, 0), (81, 2, 0, 1)], [1, 1]),
+              "of one port of a backend records tell, of others its address")
+    xlb("-batch", "-", text=f"service add {more} table 251\n"
+                            f"backend add 10.0.0.1 service {more}\n", status=0)
+    xlb("backend", "add", "10.0.0.1:82", "service", web, status=0)
+    tap.equal(replies(), [(0, 2, 0, 1), (81, 2, 0, 1), (82, 2, 0, 1)],
+              "who was first at all ports is so at each")
+    xlb("service", "del", ports, status=0)
+    tap.equal([(port, by_flow) for port, _, _, by_flow in replies()],
+              [(0, 0), (81, 1), (82, 1)], "it goes: the others still share")
+    xlb("service", "del", more, status=0)
+    tap.equal((replies(), [seen.targets()[n]["by_flow"] for n in (2, 4)]),
+              ([(81, 3, 80, 0), (82, 3, 80, 0)], [0, 0]), "each port is one service's again")
+
+    seen = fresh("service add *:80/tcp table 251\nservice add 192.0.2.1:80/tcp table 251\n"
+                 "service add 192.0.2.1:80/udp table 251\n"
+                 "backend add 10.0.0.1 service 192.0.2.1:80/udp\n"
+                 "backend add 10.0.0.1 service *:80/tcp\n"
+                 "backend add 10.0.0.1 service 192.0.2.1:80/tcp\n")
+    tap.equal([(value["address"][3], value["by_flow"]) for key, value in
+               sorted(seen.maps["xlb_replies4"].items(), key=lambda each: each[0]["protocol"])],
+              [(1, 1), (1, 0)], "any address and one; by another protocol it is another backend")
+
+
 def check_repair():
     """Only what a writer that died could leave, and the next call clears away."""
     seen = three()
@@ -375,6 +456,8 @@ def main():
     check_places()
     check_modes()
     check_echo()
+    check_shared()
+    check_shared_ports()
     check_repair()
     tap.done()
 
