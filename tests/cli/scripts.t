@@ -146,7 +146,8 @@ def check_states():
                  (WEB6, ("[fd00::1]:80", "[fd00::3]:80")), (DNS, ("10.0.0.1:53",)),
                  (SHARING, ("10.0.0.1:80",)))
                 for end in ends]
-    fresh(f"{SERVICES}service add {SHARING} table 251\n" + "".join(f"backend add {backend}\n" for backend in backends))
+    fresh(f"{SERVICES}service add {SHARING} table 251\n"
+          + "".join(f"backend add {backend}\n" for backend in backends))
     for words, changed in (
             ("down web1", ("10.0.0.1:", "[fd00::1]")),
             ("up 10.0.0.1:81", ("10.0.0.1:81",)),
@@ -186,14 +187,16 @@ def check_health():
 
 
 class Traffic(threading.Thread):
-    """Packets that a backend is counted for, without a pause, until it is stopped."""
+    """Packets that a backend of WEB4 is counted for, without a pause, until it is stopped."""
 
     def __init__(self, address, port):
         super().__init__()
+        vip = bytes((192, 0, 2, 1))
         state = World(sizes=world.SIZES)
         self.stats = state.maps["xlb_stats"]
         self.number = next(value["id"] for key, value in state.backends()
-                           if key["address"][-4:] == address and key["port"] == port)
+                           if key["address"][-4:] == address and key["port"] == port
+                           and key["service_address"][-4:] == vip)
         self.over = threading.Event()
 
     def run(self):
