@@ -1,27 +1,88 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* -batch: the lines of a file as commands, written together. */
+#define _GNU_SOURCE	/* fopencookie */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "session.h"
+#include "words.h"
 
-#define WORDS_MAX 64
+/* Milliseconds that changes wait for further lines of a pipe. */
+#define PAUSE 50
 
-/* Cuts the line into words, up to the comment; -E2BIG. */
-static int words_cut(char *line, char **words, int *count)
+/* What lines come from. */
+struct input {
+	struct context *context;
+	int file;
+	__s64 due;		/* when changes are written at the latest; 0: there are none */
+	enum status failed;	/* to write them */
+};
+
+static __s64 milliseconds_now(void)
 {
-	char *rest = line, *word;
+	struct timespec now;
 
-	*count = 0;
-	line[strcspn(line, "#")] = '\0';
-	while ((word = strtok_r(rest, " \t\r\n", &rest))) {
-		if (*count == WORDS_MAX)
-			return -E2BIG;
-		words[(*count)++] = word;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/*
+ * Is nothing there to be read, and won't be for a moment?  A file always has something,
+ * its end at least, so that it is written as a whole.
+ */
+static bool input_pauses(struct input *input)
+{
+	struct pollfd pollfd = { .fd = input->file, .events = POLLIN };
+	__s64 now = milliseconds_now();
+
+	if (!input->due)
+		input->due = now + PAUSE;
+	return !poll(&pollfd, 1, now < input->due ? input->due - now : 0);
+}
+
+/* Called whenever the lines that have come are done. */
+static ssize_t input_read(void *cookie, char *buffer, size_t size)
+{
+	struct input *input = cookie;
+
+	if (!input->context->state) {
+		input->due = 0;
+	} else if (input_pauses(input)) {
+		input->due = 0;
+		input->failed = session_commit(input->context, NULL);
+		if (input->failed)
+			return 0;
 	}
-	return 0;
+	return read(input->file, buffer, size);
+}
+
+static int input_close(void *cookie)
+{
+	struct input *input = cookie;
+
+	return input->file == STDIN_FILENO ? 0 : close(input->file);
+}
+
+/* NULL and errno. */
+static FILE *input_open(struct input *input, const char *file)
+{
+	static const cookie_io_functions_t functions = { .read = input_read,
+							 .close = input_close };
+	FILE *stream;
+
+	input->file = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	if (input->file < 0)
+		return NULL;
+	stream = fopencookie(input, "r", functions);
+	if (!stream)
+		input_close(input);
+	return stream;
 }
 
 static enum status line_run(struct context *context, char *line, const char *file,
@@ -29,16 +90,18 @@ static enum status line_run(struct context *context, char *line, const char *fil
 {
 	char *words[WORDS_MAX];
 	struct args args = { .words = words, .file = file, .line = number };
+	const char *why = words_cut(line, words, &args.count);
 
-	if (words_cut(line, words, &args.count))
-		return args_fail(&args, STATUS_USAGE, "too many words");
+	if (why)
+		return args_fail(&args, STATUS_USAGE, "%s", why);
 	return args.count ? command_run(context, &args) : STATUS_DONE;
 }
 
 /* The first failure's status. */
-static enum status lines_run(struct context *context, FILE *stream, const char *file)
+static enum status lines_run(struct input *input, FILE *stream, const char *file)
 {
 	enum status failed = STATUS_DONE, status;
+	struct context *context = input->context;
 	unsigned number = 0;
 	char *line = NULL;
 	size_t size = 0;
@@ -51,22 +114,24 @@ static enum status lines_run(struct context *context, FILE *stream, const char *
 	free(line);
 	if (ferror(stream))
 		return args_fail(NULL, STATUS_REFUSED, "%s: %s", file, strerror(errno));
-	return failed;
+	return failed ?: input->failed;
 }
 
-/* Like a single command, a batch that fails changes nothing, unless it is forced. */
+/*
+ * Like a single command, a batch that fails changes nothing, unless it is forced; of one
+ * that comes through a pipe with pauses, what comes between two of them.
+ */
 enum status batch_run(struct context *context, const char *file)
 {
-	bool input = !strcmp(file, "-");
-	FILE *stream = input ? stdin : fopen(file, "re");
+	struct input input = { .context = context };
+	FILE *stream = input_open(&input, file);
 	enum status status, written;
 
 	if (!stream)
 		return args_fail(NULL, STATUS_USAGE, "-batch %s: %s", file, strerror(errno));
 	context->output.batch = true;
-	status = lines_run(context, stream, file);
-	if (!input)
-		fclose(stream);
+	status = lines_run(&input, stream, file);
+	fclose(stream);
 	if (status && !context->force) {
 		session_drop(context);
 		return status;

@@ -1,0 +1,105 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""A batch through a pipe that stays open: what has come is written, and others may write."""
+
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import world  # noqa: E402
+from world import maps_make, xlb  # noqa: E402
+import tap  # noqa: E402
+
+WEB = "192.0.2.1:80/tcp"
+PATIENCE = 10
+
+
+def backends():
+    """Address and port of each, as one line."""
+    return " ".join(line.split()[0] for line in xlb("backend", "show").stdout.splitlines())
+
+
+def becomes(wanted, description):
+    """The maps have these backends sooner or later, without another line or an end."""
+    deadline = time.monotonic() + PATIENCE
+    while backends() != wanted and time.monotonic() < deadline:
+        time.sleep(0.01)
+    tap.equal(backends(), wanted, description)
+
+
+class Pipe:
+    def __init__(self, *options):
+        self.xlb = subprocess.Popen([world.XLB, *options, "-batch", "-"], text=True,
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE)
+
+    def write(self, text):
+        self.xlb.stdin.write(text)
+        self.xlb.stdin.flush()
+
+    def end(self):
+        """Status and errors, after closing the pipe."""
+        _, errors = self.xlb.communicate(timeout=PATIENCE)
+        return self.xlb.returncode, errors
+
+
+def check_written():
+    pipe = Pipe()
+    pipe.write(f"service add {WEB} table 251\nbackend add 10.0.0.1\n")
+    becomes("10.0.0.1:80", "lines that came together are written while the pipe is open")
+    done = subprocess.run(["timeout", str(PATIENCE), world.XLB, "backend", "add", "10.0.0.2"],
+                          check=False)
+    tap.equal((done.returncode, backends()), (0, "10.0.0.1:80 10.0.0.2:80"),
+              "somebody else can write meanwhile")
+    pipe.write("backend add 10.0.0.3\n")
+    becomes("10.0.0.1:80 10.0.0.2:80 10.0.0.3:80", "the next line goes by what stands then")
+    pipe.write("backend del 10.0.0.1\nback")
+    becomes("10.0.0.2:80 10.0.0.3:80", "a line that has begun does not keep those before it")
+    pipe.write("end del 10.0.0.2\n")
+    becomes("10.0.0.3:80", "and is whole when its rest has come")
+    tap.equal(pipe.end(), (0, ""), "the end of the pipe is the end of the batch")
+
+
+def check_errors():
+    pipe = Pipe()
+    pipe.write("backend add 10.0.0.4\n")
+    becomes("10.0.0.3:80 10.0.0.4:80", "a line is written")
+    pipe.write("backend add 10.0.0.5\nbackend add 10.0.0.6 weight x\nbackend add 10.0.0.7\n")
+    status, errors = pipe.end()
+    tap.ok(status == 1 and errors.startswith("xlb: -:3: backend add 10.0.0.6: weight x: not a"),
+           "an error ends the batch", status, errors)
+    tap.equal(backends(), "10.0.0.3:80 10.0.0.4:80",
+              "what had been written stays, what came with the error is not")
+
+    pipe = Pipe("-force")
+    pipe.write("backend del 10.0.0.9\nbackend del 10.0.0.4\n")
+    becomes("10.0.0.3:80", "with -force what is right of them is written")
+    pipe.write("backend add 10.0.0.8\n")
+    becomes("10.0.0.3:80 10.0.0.8:80", "and the batch goes on")
+    status, errors = pipe.end()
+    tap.ok(status == 2 and errors.startswith("xlb: -:1: backend del 10.0.0.9: service"),
+           "its status is that of the error", status, errors)
+
+
+def check_quotes():
+    done = xlb("-batch", "-", text='"service" add "192.0.2.2:80/tcp" table "251" # "\n')
+    tap.equal((done.returncode, done.stderr), (0, ""), "words may stand in quotes")
+    for line, why in (('service add "192.0.2.3:80/tcp', "a quote without its second"),
+                      ('service add "192.0.2.3:80"/tcp', "a blank is to follow the second quote")):
+        done = xlb("-batch", "-", text=f"{line}\n")
+        tap.ok(done.returncode == 1 and done.stderr.startswith(f"xlb: -:1: {why}"), line,
+               done.stderr)
+
+
+def main():
+    world.enter()
+    maps_make()
+    check_written()
+    check_errors()
+    check_quotes()
+    tap.done()
+
+
+main()
