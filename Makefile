@@ -18,8 +18,8 @@ XLB_CFLAGS = -std=gnu11 $(WARNINGS) -Ibpf \
 	-DXLB_VERSION='"$(VERSION)"' -DXLB_OBJECT_PATH='"$(OBJECTDIR)/xlb.o"'
 
 # Debian and Ubuntu names; what each is for stands in README.md.
-BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libelf-dev libjansson-dev \
-	libmnl-dev make pkg-config
+BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libcurl4-openssl-dev libelf-dev \
+	libjansson-dev libmnl-dev make pkg-config
 RUN_PACKAGES = bpftool iproute2 jq
 TEST_PACKAGES = bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-ping \
 	libcmocka-dev mandoc mount nginx perl procps python3 python3-scapy shellcheck \
@@ -27,25 +27,30 @@ TEST_PACKAGES = bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-
 
 BPF_HEADERS = $(wildcard bpf/*.h)
 OBJECTS = bpf/xlb.o bpf/decap.o
-LOADER_SOURCES = $(wildcard loader/*.c)
+LOADER_SOURCES = $(filter-out loader/probe%,$(wildcard loader/*.c))
 LOADER_OBJECTS = $(LOADER_SOURCES:.c=.o)
 LIBRARIES = libbpf libelf libmnl jansson
+# The prober, and what it shares with the helper.
+PROBE_SOURCES = $(wildcard loader/probe*.c)
+PROBE_OBJECTS = $(PROBE_SOURCES:.c=.o) \
+	$(addprefix loader/,args.o endpoint.o maps.o words.o)
+PROBE_LIBRARIES = libbpf libelf libcurl
 BENCH_HEADERS = $(wildcard tests/bench/*.h) bpf/xlb_abi.h
 BENCH_SOURCES = $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
 UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
 TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t)))
-PROGRAMS = loader/xlb $(wildcard scripts/xlb-*)
+PROGRAMS = loader/xlb loader/xlb-probe $(wildcard scripts/xlb-*)
 PAGES7 = $(wildcard man/*.7)
 PAGES8 = $(wildcard man/*.8)
 
-all: $(OBJECTS) loader/xlb
+all: $(OBJECTS) loader/xlb loader/xlb-probe
 
 bpf/%.o: bpf/%.bpf.c $(BPF_HEADERS)
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 loader/%.o: loader/%.c $(wildcard loader/*.h) $(wildcard bpf/*_abi.h) Makefile
-	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(shell pkg-config --cflags $(LIBRARIES)) -c $< -o $@
+	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(shell pkg-config --cflags $(LIBRARIES) libcurl) -c $< -o $@
 
 # The object's place is compiled in: made anew when it is another.
 loader/object.o: loader/object.path
@@ -54,6 +59,9 @@ loader/object.path: always
 
 loader/xlb: $(LOADER_OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(shell pkg-config --libs $(LIBRARIES)) -o $@
+
+loader/xlb-probe: $(PROBE_OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(shell pkg-config --libs $(PROBE_LIBRARIES)) -o $@
 
 tests/bench/%.o: tests/bench/%.bpf.c tests/bench/bench.h
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
@@ -70,6 +78,7 @@ tests/unit/%.t: tests/unit/%.c loader/%.o $(wildcard tests/unit/*.h)
 	$(LINK_TEST)
 
 tests/unit/endpoint.t: loader/args.o
+tests/unit/probe_config.t: loader/args.o loader/endpoint.o loader/words.o
 
 tests/unit/table_change.t: tests/unit/table_change.c loader/table.o \
 		$(wildcard tests/unit/*.h)
@@ -112,7 +121,7 @@ uninstall:
 	rmdir $(DESTDIR)$(LIBDIR) 2>/dev/null || :
 
 clean:
-	rm -f bpf/*.o loader/*.o loader/xlb loader/object.path \
+	rm -f bpf/*.o loader/*.o loader/xlb loader/xlb-probe loader/object.path \
 		tests/bench/*.o tests/bench/bench $(UNIT_TESTS)
 
 .PHONY: all always bench check clean demo deps install uninstall

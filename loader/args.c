@@ -9,6 +9,8 @@
 
 #include "args.h"
 
+const char *args_program = "xlb";
+
 const char *args_peek(const struct args *args)
 {
 	return args->next < args->count ? args->words[args->next] : NULL;
@@ -142,7 +144,7 @@ enum status args_end(const struct args *args)
 
 static void tell(const struct args *args, const char *format, va_list list)
 {
-	fprintf(stderr, "xlb: ");
+	fprintf(stderr, "%s: ", args_program);
 	if (args && args->file)
 		fprintf(stderr, "%s:%u: ", args->file, args->line);
 	for (int i = 0; args && i < args->label; i++)

@@ -13,6 +13,9 @@ enum status {
 	STATUS_REFUSED = 2,	/* by the kernel or by the state; nothing changed */
 };
 
+/* Who speaks in errors: "xlb" unless another program says so. */
+extern const char *args_program;
+
 struct args {
 	char **words;
 	int count;
@@ -69,7 +72,7 @@ int args_number(const char *word, __u64 minimum, __u64 maximum, __u64 *number);
 const char *choice_name(const struct choice *choices, unsigned value);
 
 /*
- * Says on stderr `xlb: [FILE:LINE: ]COMMAND: MESSAGE` and returns the status, so
+ * Says on stderr `PROGRAM: [FILE:LINE: ]COMMAND: MESSAGE` and returns the status, so
  * that a command ends with `return args_fail(...)`.  args may be NULL.
  */
 enum status args_fail(const struct args *args, enum status status, const char *format, ...)

@@ -32,6 +32,7 @@ usable() {
 	iputils-ping) command -v ping ;;
 	libcmocka-dev) pkg-config --exists cmocka ;;
 	libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
+	libcurl4-openssl-dev) pkg-config --exists libcurl ;;
 	libjansson-dev) pkg-config --exists jansson ;;
 	lib*-dev) pkg-config --exists "${1%-dev}" ;;
 	procps) command -v sysctl ;;

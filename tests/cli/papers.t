@@ -16,7 +16,7 @@ import tap  # noqa: E402
 os.chdir(ROOT)
 os.environ["PATH"] = f"{ROOT}/loader:{ROOT}/scripts:{os.environ['PATH']}"
 
-TOOLS = {"xlb"} | {os.path.basename(path) for path in glob.glob("scripts/xlb-*")}
+TOOLS = {"xlb", "xlb-probe"} | {os.path.basename(path) for path in glob.glob("scripts/xlb-*")}
 PAGES = sorted(glob.glob("man/*.[78]"))
 SECTIONS = {"8": ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "FILES",
                   "EXAMPLES", "SEE ALSO"],

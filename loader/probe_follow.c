@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Which backends there are to be probed: those of the maps. */
+#define _GNU_SOURCE	/* tdestroy */
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "maps.h"
+#include "probe.h"
+
+static int key_order(const void *a, const void *b)
+{
+	const struct check *left = a, *right = b;
+
+	return memcmp(&left->key, &right->key, sizeof(left->key));
+}
+
+static struct check *check_find(const struct prober *prober, const struct xlb_backend_key *key)
+{
+	struct check sought = { .key = *key };
+	struct check **found = tfind(&sought, &prober->tree, key_order);
+
+	return found ? *found : NULL;
+}
+
+/*
+ * When a check begins.  Several are spread over half an interval; together with the
+ * time until it was seen in the map that is at most one.
+ */
+static __u64 spread(const struct prober *prober, const struct probe *probe)
+{
+	/* Once is as soon as may be, short of all in the same moment. */
+	if (prober->once)
+		return loop_now() + prober->count;
+	return loop_now() + random() % (probe->interval / 2);
+}
+
+static int check_add(struct prober *prober, const struct probe *probe,
+		     const struct xlb_backend_key *key, const struct xlb_backend *value)
+{
+	struct check *check = check_new(prober, probe);
+
+	if (!check)
+		return -ENOMEM;
+	check->key = *key;
+	check->service = probe->service;
+	memcpy(check->end.address, key->address, sizeof(key->address));
+	check->end.port = key->port;
+	check->end.protocol = key->protocol;
+	check->mapped = value->health;
+	check->health.up = value->health != XLB_DOWN;
+	check->seen = true;
+	if (!tsearch(check, &prober->tree, key_order)) {
+		check_free(check);
+		return -ENOMEM;
+	}
+	check->next = prober->checks;
+	prober->checks = check;
+	check_start(check, spread(prober, probe));
+	return 0;
+}
+
+/*
+ * Somebody else has changed what the map says: it is told again, if it is not so.
+ * A backend that was deleted and added again counts as one.
+ */
+static void check_compare(struct check *check, enum xlb_state health)
+{
+	bool changed = check->mapped != health;
+
+	check->mapped = health;
+	check->seen = true;
+	if (changed && check->health.known && check->health.up != (health != XLB_DOWN))
+		check_tell(check);
+}
+
+static int backend_follow(struct prober *prober, const struct xlb_backend_key *key,
+			  const struct xlb_backend *value)
+{
+	struct check *check = check_find(prober, key);
+	struct endpoint service = { .port = key->service_port, .protocol = key->protocol };
+	const struct probe *probe;
+
+	if (check) {
+		check_compare(check, value->health);
+		return 0;
+	}
+	memcpy(service.address, key->service_address, sizeof(service.address));
+	probe = probe_find(&prober->config, &service);
+	return probe ? check_add(prober, probe, key, value) : 0;
+}
+
+/* Whoever is not seen is no more. */
+static void checks_sweep(struct prober *prober)
+{
+	struct check **place = &prober->checks, *check;
+
+	while ((check = *place)) {
+		if (check->seen) {
+			check->seen = false;
+			place = &check->next;
+			continue;
+		}
+		*place = check->next;
+		tdelete(check, &prober->tree, key_order);
+		check_free(check);
+	}
+}
+
+enum status checks_follow(struct prober *prober)
+{
+	struct xlb_backend_key *keys = NULL;
+	struct xlb_backend *values = NULL;
+	enum status status = STATUS_DONE;
+	struct maps maps;
+	unsigned count;
+	int error = maps_open(&maps, prober->pin, false);
+
+	if (!error)
+		error = map_read(&maps, MAP_BACKENDS, (void **)&keys, (void **)&values, &count);
+	for (unsigned i = 0; !error && i < count; i++)
+		error = backend_follow(prober, &keys[i], &values[i]);
+	if (!error)
+		checks_sweep(prober);
+	else if (!prober->lost)
+		status = maps_fail(NULL, &maps, error);
+	prober->lost = error;
+	free(keys);
+	free(values);
+	maps_close(&maps);
+	return status;
+}
+
+void checks_change(struct prober *prober)
+{
+	for (struct check *check = prober->checks; check; check = check->next) {
+		const struct probe *probe = probe_find(&prober->config, &check->service);
+
+		check->seen = probe;
+		if (probe)
+			check_change(check, probe, spread(prober, probe));
+	}
+	checks_sweep(prober);
+}
+
+static void keep(void *node)
+{
+	(void)node;
+}
+
+void checks_free(struct prober *prober)
+{
+	tdestroy(prober->tree, keep);
+	while (prober->checks) {
+		struct check *check = prober->checks;
+
+		prober->checks = check->next;
+		check_free(check);
+	}
+}
