@@ -22,7 +22,7 @@ BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libcurl4-openssl-dev libelf-dev 
 	libjansson-dev libmnl-dev make pkg-config
 RUN_PACKAGES = bpftool iproute2 jq
 TEST_PACKAGES = bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-ping \
-	libcmocka-dev mandoc mount nginx perl procps python3 python3-scapy shellcheck \
+	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-scapy shellcheck \
 	strace tcpdump util-linux wrk
 
 BPF_HEADERS = $(wildcard bpf/*.h)
