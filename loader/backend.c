@@ -194,15 +194,12 @@ struct view {
 	unsigned shown;
 };
 
-static void backend_show(struct view *view, const struct backend *backend)
+void backend_fields(struct output *output, const struct backend *backend)
 {
 	const struct xlb_backend *value = &backend->value;
 	const char *health = choice_name(healths, value->health);
-	struct output *output = view->output;
 	char text[ENDPOINT_TEXT];
 
-	output_line(output, 0);
-	output_object(output, NULL);
 	output_subject(output, "backend", backend_text(&backend->end, text));
 	output_detail(output, "address", json_string(address_text(backend->end.address, text)));
 	output_detail(output, "port", json_integer(backend->end.port));
@@ -212,6 +209,16 @@ static void backend_show(struct view *view, const struct backend *backend)
 	output_detail(output, "health", json_string(health));
 	if (value->health != XLB_UP)
 		output_text(output, "health %s", health);
+}
+
+static void backend_show(struct view *view, const struct backend *backend)
+{
+	const struct xlb_backend *value = &backend->value;
+	struct output *output = view->output;
+
+	output_line(output, 0);
+	output_object(output, NULL);
+	backend_fields(output, backend);
 	output_detail(output, "id", json_integer(value->id));
 	if (view->statistics) {
 		output_line(output, 4);

@@ -47,6 +47,7 @@ extern const struct object load_object;
 extern const struct object unload_object;
 extern const struct object link_object;
 extern const struct object decap_object;
+extern const struct object save_object;
 
 /* Runs one command line: an object, its verb and the rest. */
 enum status command_run(struct context *context, struct args *args);

@@ -190,22 +190,11 @@ static void sources_show(struct output *output, const char *name, const void *by
 		output_string(output, name, text);
 }
 
-static enum status cmd_show(struct context *context, struct args *args)
+void config_fields(struct output *output, const struct xlb_config *config)
 {
-	struct output *output = &context->output;
-	const struct xlb_config *config;
-	struct state *state;
 	char seed[32];
 
-	if (args_end(args))
-		return STATUS_USAGE;
-	state = session_view(context, args);
-	if (!state)
-		return STATUS_REFUSED;
-	config = &state->config;
 	snprintf(seed, sizeof(seed), "0x%llx", config->seed);
-	output_line(output, 0);
-	output_object(output, NULL);
 	output_string(output, "seed", seed);
 	output_number(output, "settle", config->settle);
 	output_number(output, "idle", config->idle);
@@ -218,6 +207,23 @@ static enum status cmd_show(struct context *context, struct args *args)
 	sources_show(output, "nat4", config->nat4, true, config->nat4_count);
 	sources_show(output, "nat6", config->nat6, false, config->nat6_count);
 	output_number(output, "gue", config->gue_port);
+}
+
+static enum status cmd_show(struct context *context, struct args *args)
+{
+	struct output *output = &context->output;
+	const struct xlb_config *config;
+	struct state *state;
+
+	if (args_end(args))
+		return STATUS_USAGE;
+	state = session_view(context, args);
+	if (!state)
+		return STATUS_REFUSED;
+	config = &state->config;
+	output_line(output, 0);
+	output_object(output, NULL);
+	config_fields(output, config);
 	output_detail(output, "hz", json_integer(config->hz));
 	output_detail(output, "abi", json_integer(config->abi));
 	output_detail(output, "pin", json_string(state->maps.folder));

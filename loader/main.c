@@ -25,6 +25,7 @@ static const struct object *const objects[] = {
 	&unload_object,
 	&link_object,
 	&decap_object,
+	&save_object,
 };
 
 #define OBJECTS (sizeof(objects) / sizeof(objects[0]))
@@ -35,7 +36,8 @@ static void usage(FILE *to)
 		    "       xlb [ OPTIONS ] -batch FILE\n"
 		    "OBJECT := {");
 	for (unsigned i = 0; i < OBJECTS; i++)
-		fprintf(to, " %s%s", objects[i]->name, i + 1 < OBJECTS ? " |" : " }\n");
+		fprintf(to, " %s%s", objects[i]->name, i + 1 == OBJECTS ? " }\n" :
+			i % 8 == 7 ? " |\n                  " : " |");
 	fprintf(to, "OPTIONS := { -j | -p | -s | -force | -n NETNS | -pin DIR | -V | -h }\n");
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "output.h"
 
@@ -57,10 +58,15 @@ void output_object(struct output *output, const char *key)
 	open_value(output, key, output->json ? json_object() : NULL);
 }
 
+static FILE *stream(const struct output *output)
+{
+	return output->stream ?: stdout;
+}
+
 static void end_line(struct output *output)
 {
 	if (output->midline)
-		putchar('\n');
+		fputc('\n', stream(output));
 	output->midline = false;
 }
 
@@ -75,7 +81,7 @@ void output_line(struct output *output, unsigned indent)
 	if (output->json)
 		return;
 	end_line(output);
-	printf("%*s", (int)indent, "");
+	fprintf(stream(output), "%*s", (int)indent, "");
 }
 
 void output_text(struct output *output, const char *format, ...)
@@ -85,10 +91,10 @@ void output_text(struct output *output, const char *format, ...)
 	if (output->json)
 		return;
 	if (output->midline)
-		putchar(' ');
+		fputc(' ', stream(output));
 	output->midline = true;
 	va_start(list, format);
-	vprintf(format, list);
+	vfprintf(stream(output), format, list);
 	va_end(list);
 }
 
@@ -112,8 +118,16 @@ void output_switch(struct output *output, const char *key, bool on, bool usual)
 {
 	if (output->json)
 		put(output, key, json_boolean(on));
-	else if (on != usual)
+	else if (on != usual || output->usual)
 		output_text(output, "%s %s", key, on ? "on" : "off");
+}
+
+void output_choice(struct output *output, const char *key, const char *value, const char *usual)
+{
+	if (output->json)
+		put(output, key, json_string(value));
+	else if (strcmp(value, usual) || output->usual)
+		output_text(output, "%s %s", key, value);
 }
 
 void output_number(struct output *output, const char *key, __u64 value)

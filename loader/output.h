@@ -4,6 +4,7 @@
 #define XLB_OUTPUT_H
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <linux/types.h>
 #include <jansson.h>
 
@@ -14,8 +15,10 @@ struct output {
 	bool json;		/* -j */
 	bool pretty;		/* -p, implies json */
 	bool batch;		/* several commands: the document is a list of theirs */
+	bool usual;		/* text: what is as usual is said, too */
 	bool failed;		/* out of memory, told by output_finish() */
 	bool midline;		/* text: words stand on this line */
+	FILE *stream;		/* where text goes; NULL: the standard output */
 	unsigned depth;
 	json_t *open[OUTPUT_DEPTH];	/* lists and objects, outermost first */
 	json_t *document;
@@ -39,8 +42,14 @@ void output_subject(struct output *output, const char *key, const char *value);
 void output_string(struct output *output, const char *key, const char *value);
 void output_number(struct output *output, const char *key, __u64 value);
 
-/* "key on" or "key off" in text, unless it is so as usual; true or false in JSON. */
+/*
+ * "key on" or "key off" in text, unless it is so as usual and nobody wants to know;
+ * true or false in JSON.
+ */
 void output_switch(struct output *output, const char *key, bool on, bool usual);
+
+/* The same with words: "key value" in text, "key": "value" in JSON. */
+void output_choice(struct output *output, const char *key, const char *value, const char *usual);
 
 /* "key" if true in text, "key": true or false in JSON. */
 void output_flag(struct output *output, const char *key, bool value);

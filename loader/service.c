@@ -198,15 +198,12 @@ static enum status cmd_del(struct context *context, struct args *args)
 	return STATUS_DONE;
 }
 
-static void service_show(struct output *output, const struct state *state,
-			 const struct service *service, bool statistics)
+void service_fields(struct output *output, const struct service *service)
 {
 	const struct endpoint *endpoint = &service->endpoint;
 	const char *protocol = choice_name(protocol_choices, endpoint->protocol);
 	char text[ENDPOINT_TEXT];
 
-	output_line(output, 0);
-	output_object(output, NULL);
 	output_subject(output, "service", service_text(endpoint, text));
 	output_detail(output, "address", json_string(address_text(endpoint->address, text)));
 	output_detail(output, "port", json_integer(endpoint->port));
@@ -216,9 +213,15 @@ static void service_show(struct output *output, const struct state *state,
 	output_number(output, "table", service->value.table.size);
 	output_number(output, "settle", service->value.settle);
 	output_switch(output, "echo", service->value.echo, true);
-	output_detail(output, "fail", json_string(choice_name(fails, service->value.fail)));
-	if (service->value.fail != XLB_FAIL_CLOSED)
-		output_text(output, "fail %s", choice_name(fails, service->value.fail));
+	output_choice(output, "fail", choice_name(fails, service->value.fail), "closed");
+}
+
+static void service_show(struct output *output, const struct state *state,
+			 const struct service *service, bool statistics)
+{
+	output_line(output, 0);
+	output_object(output, NULL);
+	service_fields(output, service);
 	if (statistics) {
 		output_line(output, 4);
 		output_number(output, "backends", service->count);

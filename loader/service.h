@@ -3,6 +3,7 @@
 #ifndef XLB_SERVICE_H
 #define XLB_SERVICE_H
 
+#include "output.h"
 #include "state.h"
 
 /* Keywords that the configuration has the defaults of. */
@@ -37,6 +38,14 @@ bool service_filter(const struct args *args, const struct state *state,
 /* Says what an error of state_*_add() means; STATUS_REFUSED. */
 enum status full_fail(const struct args *args, const struct state *state, enum map full,
 		      int error);
+
+/*
+ * What `set` or `add` would take, as words or as fields of JSON: what is shown and
+ * what is saved.
+ */
+void config_fields(struct output *output, const struct xlb_config *config);
+void service_fields(struct output *output, const struct service *service);
+void backend_fields(struct output *output, const struct backend *backend);
 
 /* By endpoint. */
 void services_sort(struct state *state);

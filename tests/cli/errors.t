@@ -134,6 +134,7 @@ USAGE = (
     (1, "config set idle 0", "idle 0: not a number from 1 to 86400"),
     (1, "config set speed 9", "speed: unknown keyword"),
     (1, "config show all", "all: nothing more is expected here"),
+    (1, "save all", "xlb: save: all: nothing more is expected here"),
     (1, "flow gc all", "all: unknown keyword, not one of: service"),
     (1, "flow drop", "drop: unknown command, not one of: show, count, gc, flush, help"),
     (1, "stats show service 192.0.2.1", "service 192.0.2.1: not ADDRESS:PORT/PROTOCOL"),

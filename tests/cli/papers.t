@@ -62,7 +62,7 @@ def check_usages():
             synopsis = page.split("\n.SH SYNOPSIS\n")[1].split("\n.SH ")[0]
             tap.ok(synopsis.startswith('.\\" usage: ') and synopsis.endswith("\n.fi"),
                    f"the synopsis of {path} is nothing but a usage")
-    objects = re.search(r"OBJECT := \{(.*)\}", usage("xlb help"))[1].split(" | ")
+    objects = re.search(r"OBJECT := \{([^}]*)\}", usage("xlb help"))[1].split("|")
     for name in objects:
         tap.ok(f"xlb {name.strip()} help" in shown, f"a page has the usage of xlb {name.strip()}")
     for tool in TOOLS - {"xlb"}:

@@ -277,6 +277,8 @@ ERRORS = (
     (1, "xlb-backend drain web1 wait 3 quiet 4", "xlb-backend: drain: quiet 4: is over wait 3"),
     (2, "xlb-backend drain web2 wait 3", "xlb-backend: drain web2: no such backend"),
     (2, "xlb-backend show web2", "xlb-backend: show web2: no such backend"),
+    (1, "xlb-save -x", "xlb-save: -x: unknown option, see xlb-save -h"),
+    (1, "xlb-save all", "xlb-save: all: unknown option, see xlb-save -h"),
     (1, "xlb-stat -x", "xlb-stat: -x: unknown option, see xlb-stat -h"),
     (1, "xlb-stat -w", "xlb-stat: -w : not a number of seconds from 1 to 86400"),
     (1, "xlb-stat -w 0", "xlb-stat: -w 0: not a number of seconds"),
@@ -303,7 +305,7 @@ def check_errors():
               "a word with blanks cannot become two")
     maps_remove()
     for words in ("xlb-service show", "xlb-service add " + WEB4, "xlb-backend add web1",
-                  "xlb-backend down web1", "xlb-stat"):
+                  "xlb-backend down web1", "xlb-stat", "xlb-save"):
         done = run(*words.split())
         tap.ok(done.returncode == 2 and "no maps of xlb" in done.stderr and
                done.stderr.count("\n") == 1, f"without maps: {words}", done.returncode, done.stderr)
@@ -367,11 +369,19 @@ def check_rates(count, backend):
            "rates: what comes, for each second", f"about {wanted}", *busy)
 
 
+def check_save():
+    fresh()
+    done = run("xlb-save")
+    tap.equal((done.returncode, done.stdout, done.stderr),
+              (0, xlb("save", status=0).stdout, ""), "xlb-save prints what xlb save does")
+    tap.equal(done.stdout.count("service add"), 3, "which is all there is")
+
+
 def check_help():
-    for tool in ("xlb-service", "xlb-backend", "xlb-stat"):
+    for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save"):
         for option in ("-h", "--help"):
             done = run(tool, option)
-            tap.ok(done.returncode == 0 and done.stdout.startswith(f"Usage: {tool} ") and
+            tap.ok(done.returncode == 0 and re.match(rf"Usage: {tool}\s", done.stdout) and
                    not done.stderr, f"{tool} {option}")
 
 
@@ -382,17 +392,18 @@ def check_install():
         # Without a rebuild for that prefix, which belongs to the tree of the others.
         run(*make, "-o", "all", "install")
         sbin = os.path.join(folder, "opt/xlb/sbin")
-        for tool in ("xlb-service", "xlb-backend", "xlb-stat"):
+        for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save"):
             done = run(os.path.join(sbin, tool), "-V", variables={"PATH": "/usr/bin:/bin"})
             tap.equal((done.returncode, done.stdout), (0, xlb("-V").stdout.replace("xlb", tool)),
                       f"{tool} runs where it is installed")
         files = sorted(os.path.relpath(os.path.join(where, name), folder + "/opt/xlb")
                        for where, _, names in os.walk(folder) for name in names)
         tap.equal(files, ["lib/bpf/decap.o", "lib/bpf/xlb.o", "lib/xlb/common.sh", "sbin/xlb",
-                          "sbin/xlb-backend", "sbin/xlb-service", "sbin/xlb-stat",
+                          "sbin/xlb-backend", "sbin/xlb-save", "sbin/xlb-service", "sbin/xlb-stat",
                           "share/man/man7/xlb.7", "share/man/man8/xlb-backend.8",
-                          "share/man/man8/xlb-decap.8", "share/man/man8/xlb-service.8",
-                          "share/man/man8/xlb-stat.8", "share/man/man8/xlb.8"],
+                          "share/man/man8/xlb-decap.8", "share/man/man8/xlb-save.8",
+                          "share/man/man8/xlb-service.8", "share/man/man8/xlb-stat.8",
+                          "share/man/man8/xlb.8"],
                   "make install puts each file in its place")
         run(*make, "uninstall")
         left = [name for _, _, names in os.walk(folder) for name in names]
@@ -462,6 +473,7 @@ with tempfile.NamedTemporaryFile("w") as hosts:
     check_states()
     check_errors()
     check_stat()
+    check_save()
     check_help()
     check_install()
     check_deps()
