@@ -3,7 +3,7 @@
 """A client that keeps many flows going to echod.py and notices whatever happens
 to any of them.
 
-    flows.py hold SOCKET            keep flows, take orders on a UNIX socket
+    flows.py hold SOCKET [PAUSE]    keep flows, take orders on a UNIX socket
     flows.py ask SOCKET ORDER...    give one order, print the answer
 
 Orders:
@@ -11,8 +11,8 @@ Orders:
     check GROUP                              how the group's flows are doing
     close GROUP                              end them
 
-Each flow sends its own identity and a number about every PAUSE seconds, and knows the
-backend by the name in the answer.  check answers once every flow of the group has
+Each flow sends its own identity and a number about every PAUSE seconds (0.4), and knows
+the backend by the name in the answer.  check answers once every flow of the group has
 exchanged something that was sent after the order, or has failed to:
 
     flows N     in the group
@@ -32,7 +32,6 @@ import socket
 import sys
 import time
 
-PAUSE = 0.4         # seconds between an answer and the flow's next message
 TCP_STALLED = 5.0   # seconds without an answer: a connection is lost
 UDP_LOST = 1.0      # seconds without an answer: a datagram is lost
 SILENT = 8.0        # seconds that check waits for answers
@@ -148,7 +147,8 @@ class Check:
 
 
 class Holder:
-    def __init__(self, path):
+    def __init__(self, path, pause=0.4):
+        self.pause = float(pause)   # seconds between an answer and the flow's next message
         self.groups = collections.defaultdict(list)
         self.flows = {}         # by file descriptor, those that have begun
         self.waiting = collections.deque()
@@ -203,7 +203,7 @@ class Holder:
     def readable(self, flow):
         if flow.listen():
             # Flows that spoke in step would fill a veth's ring.
-            self.schedule(flow, PAUSE * random.uniform(0.5, 1.5))
+            self.schedule(flow, self.pause * random.uniform(0.5, 1.5))
 
     def speak(self, flow):
         # First, since UDP may learn here that nobody listened to the last.
@@ -283,4 +283,4 @@ def ask(path, words):
 
 if __name__ == "__main__":
     role, path, *words = sys.argv[1:]
-    sys.exit(Holder(path).hold() if role == "hold" else ask(path, words))
+    sys.exit(Holder(path, *words).hold() if role == "hold" else ask(path, words))

@@ -114,8 +114,10 @@ even() {
 
 # --- flows that are held (flows.py) ---
 
-hold_flows() { # NETNS
-	start flows "$1" /usr/bin/python3 "$NET/flows.py" hold "$WORK/flows.socket"
+hold_flows() { # NETNS [PAUSE]
+	netns=$1
+	shift
+	start flows "$netns" /usr/bin/python3 "$NET/flows.py" hold "$WORK/flows.socket" "$@"
 	wait_for test -S "$WORK/flows.socket"
 }
 
