@@ -193,6 +193,13 @@ void sysctl_missing_own_source(const char *dev, char *settings, size_t size)
 	settings_print(missing, count, settings, size);
 }
 
+void sysctl_missing_filter(const char *dev, char *settings, size_t size)
+{
+	struct setting missing[2];
+
+	settings_print(missing, filter_missing(dev, missing), settings, size);
+}
+
 /* Settings for all interfaces are the administrator's: others may not expect them. */
 static void forwarding_apply(const struct args *args, int family, const char *dev)
 {

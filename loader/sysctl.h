@@ -26,4 +26,10 @@ void sysctl_missing_forwarding(int family, const char *dev, char *settings, size
  */
 void sysctl_missing_own_source(const char *dev, char *settings, size_t size);
 
+/*
+ * The same so that the kernel forwards what comes in with an IPv4 source that it
+ * would send to by another interface.
+ */
+void sysctl_missing_filter(const char *dev, char *settings, size_t size);
+
 #endif

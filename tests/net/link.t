@@ -192,7 +192,8 @@ fi
 
 # --- after a bare ip link ---
 
-sysctl_set balancer net.ipv4.conf.client.forwarding=0 net.ipv6.conf.client.forwarding=0
+sysctl_set balancer net.ipv4.conf.client.forwarding=0 net.ipv6.conf.client.forwarding=0 \
+	net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.client.rp_filter=0
 on balancer ip link set dev client xdp obj "$OBJECT"
 ok "an IPv4 service" lb service add 192.0.2.10:80/tcp
 is "forwarding is warned of, with the line to type" "$(said)" \

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # From the settings of a fresh system, whatever its reverse path filter: after xlb load
-# the kernel forwards frames from addresses of its own, and after a bare ip link the
-# lines to type are told.
+# the kernel forwards frames from addresses of its own and replies from VIPs, and after a
+# bare ip link the lines to type are told.
 
 # shellcheck source=tests/net/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -30,11 +30,14 @@ arrived() { # FAMILY
 	esac
 }
 
+# Whose they are: an address of the balancer's, unless told otherwise.
+source4=10.2.1.1
+
 # { yes | no } for each family: do frames that come in by the interface get to b1?
 forwards() { # NETNS DEV
 	before4=$(arrived IPv4)
 	before6=$(arrived IPv6)
-	on "$1" /usr/bin/python3 "$WORK/own.py" "$(mac "$2")" 10.2.1.1 fd00:2:1::1 2>/dev/null
+	on "$1" /usr/bin/python3 "$WORK/own.py" "$(mac "$2")" $source4 fd00:2:1::1 2>/dev/null
 	sleep 0.2
 	[ "$(arrived IPv4)" != "$before4" ] && echo yes || echo no
 	[ "$(arrived IPv6)" != "$before6" ] && echo yes || echo no
@@ -121,8 +124,33 @@ check_told by_ip 0 1 gue 10.1.0.1/24
 check_told by_ip 1 0 ipip
 check_told by_xlb 2 0 nat
 
-world 0 0
+# Of mode dnat, replies from a VIP: of the balancer's own, or routed another way.
+world 0 0 10.1.0.1/24
+forward6
 by_ip
-ok "mode dnat" on balancer xlb service add 192.0.2.1:80/tcp
+source4=192.0.2.1
+ip -n balancer route add 192.0.2.0/24 via 10.2.1.2
+ok "mode dnat" on balancer xlb service add $source4:80/tcp
 like "wants nothing but forwarding" "$(grep -v 'forwarding is off' "$WORK/output")" '^$'
+grep -o 'sysctl -w .*' "$WORK/output" >"$WORK/lines"
+ok "which can be typed" on balancer sh "$WORK/lines"
+is "and helps" "$(forwards client client | head -1)" yes
+
+# helped TOLD: what is told and typed has the kernel forward replies.
+helped() {
+	is "a reply is not forwarded" "$(forwards client client | head -1)" no
+	ok "a command" on balancer xlb config set idle 900
+	is "tells why" "$(cat "$WORK/output")" "xlb: warning: client: the kernel $1"
+	grep -o 'sysctl -w .*' "$WORK/output" >"$WORK/lines"
+	ok "it can be typed" on balancer sh "$WORK/lines"
+	is "and helps" "$(forwards client client | head -1)" yes
+	ok "another command" on balancer xlb config set idle 900
+	is "has nothing to tell" "$(cat "$WORK/output")" ""
+}
+
+sysctl_set balancer net.ipv4.conf.client.rp_filter=1
+helped "may drop replies from VIPs: sysctl -w net.ipv4.conf.client.rp_filter=2"
+address balancer lo $source4/32
+helped "drops frames from addresses of its own: sysctl -w net.ipv4.conf.client.accept_local=1"
+fresh_pins
 finish
