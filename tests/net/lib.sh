@@ -316,7 +316,7 @@ http() { # NETNS ADDRESS:PORT[/PATH]
 	on "$1" curl -sS -g --max-time 5 --noproxy '*' "http://$2"
 }
 
-udp() { # NETNS ADDRESS PORT TEXT [COUNT]
+udp() { # NETNS ADDRESS PORT TEXT [COUNT [SECONDS]]
 	netns=$1
 	shift
 	on "$netns" /usr/bin/python3 "$NET/udpask.py" "$@"

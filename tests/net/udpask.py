@@ -1,18 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Send a datagram and print the answer: udpask.py ADDRESS PORT TEXT [COUNT].
+"""Send a datagram and print the answer: udpask.py ADDRESS PORT TEXT [COUNT [SECONDS]].
 
 COUNT times, each from a socket of its own, which is connected: an answer from
-any other address than it was sent to is not one.
+any other address than it was sent to is not one, nor is one after SECONDS (5).
 """
 import socket
 import sys
 
-address, port, text = sys.argv[1:4]
+address, port, text, count, seconds = sys.argv[1:] + ["1", "5"][len(sys.argv) - 4:]
 family = socket.AF_INET6 if ":" in address else socket.AF_INET
-for number in range(int(sys.argv[4]) if len(sys.argv) > 4 else 1):
+for number in range(int(count)):
     with socket.socket(family, socket.SOCK_DGRAM) as client:
-        client.settimeout(5)
+        client.settimeout(float(seconds))
         client.connect((address, int(port)))
         try:
             client.send(text.encode())

@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Frames passed up resolve neighbours in mode dr.
+
+. "$(dirname "$0")/lib.sh"
+. "$NET/resolve.sh"
+
+check_resolution dr
+finish
