@@ -33,12 +33,21 @@ arrived() { # FAMILY
 # Whose they are: an address of the balancer's, unless told otherwise.
 source4=10.2.1.1
 
-# { yes | no } for each family: do frames that come in by the interface get to b1?
+both_arrived() {
+	[ "$(arrived IPv4)" != "$before4" ] && [ "$(arrived IPv6)" != "$before6" ]
+}
+
+# { yes | no } for each family: do frames that come in by the interface get to b1, within
+# two seconds?
 forwards() { # NETNS DEV
 	before4=$(arrived IPv4)
 	before6=$(arrived IPv6)
 	on "$1" /usr/bin/python3 "$WORK/own.py" "$(mac "$2")" $source4 fd00:2:1::1 2>/dev/null
-	sleep 0.2
+	tries=40
+	until both_arrived || [ $tries = 0 ]; do
+		tries=$((tries - 1))
+		sleep 0.05
+	done
 	[ "$(arrived IPv4)" != "$before4" ] && echo yes || echo no
 	[ "$(arrived IPv6)" != "$before6" ] && echo yes || echo no
 }
