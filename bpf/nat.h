@@ -166,13 +166,25 @@ static __always_inline bool nat_port_take(const union tuple *tuple, const struct
 		    : bpf_map_update_elem(&xlb_embryos4, tuple, &flow, BPF_NOEXIST));
 }
 
-/* A source port for the way back, the client's own if it is free; 0: none found. */
+/* The ports that a flow tries, one after the other: first the client's own. */
+static __always_inline __u16 nat_port_tried(const union tuple *tuple, const struct packet *p,
+					    const struct xlb_config *config, __u32 number,
+					    const bool v6)
+{
+	if (!number)
+		return p->shape.source_port;
+	return NAT_PORT_MIN + ((__u64)flow_hash(tuple, config->seed + number, XLB_HASH_FLOW, v6) *
+			       (65536 - NAT_PORT_MIN) >> 32);
+}
+
+/* A source port for the way back: the `held` one if there is, else the client's own if it
+ * is free; 0: none found. */
 static __always_inline __u16 nat_port_find(const union tuple *tuple, const struct packet *p,
 					   const struct xlb_config *config, __u16 backend,
-					   const __u32 *source, const bool v6)
+					   const __u32 *source, __u16 held, const bool v6)
 {
 	struct xlb_target *target = target_at(backend);
-	__u16 port = p->shape.source_port;
+	__u16 port = held ?: p->shape.source_port;
 	union tuple back;
 
 	if (!target)
@@ -182,15 +194,55 @@ static __always_inline __u16 nat_port_find(const union tuple *tuple, const struc
 		nat_reply_tuple(&back, p, target, source, port, v6);
 		if (nat_port_take(&back, p, config, backend, target->generation, v6))
 			return port;
-		port = NAT_PORT_MIN +
-		       ((__u64)flow_hash(tuple, config->seed + i, XLB_HASH_FLOW, v6) *
-			(65536 - NAT_PORT_MIN) >> 32);
+		port = nat_port_tried(tuple, p, config, i, v6);
 	}
 	return 0;
 }
 
+static __always_inline __u16 nat_port_held_in(struct xdp_md *ctx, __u64 shape, __u16 backend,
+					      const bool v6)
+{
+	struct xlb_config *config = config_current();
+	struct xlb_target *target = target_at(backend);
+	union tuple tuple, back;
+	const __u32 *source;
+	struct packet p = {};
+	struct xlb_flow *old;
+	bool embryonic;
+	__u16 port;
+
+	if (!config || !target || !packet_find(&p, ctx, shape, v6))
+		return 0;
+	tuple_of(&tuple, &p, v6);
+	source = nat_address(&tuple, config, v6);
+	if (!source)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < NAT_TRIES; i++) {
+		port = nat_port_tried(&tuple, &p, config, i, v6);
+		nat_reply_tuple(&back, &p, target, source, port, v6);
+		old = record_find(&back, v6, &embryonic);
+		if (old && old->generation == target->generation && nat_reply_matches(old, &p, v6))
+			return port;
+	}
+	return 0;
+}
+
+/*
+ * The source port that a connection has had, by its record for the way back, where that
+ * of the way there was washed out; 0: none.  It need not be the first that is free: others
+ * may have come free since.
+ */
+__noinline int nat_port_held(struct xdp_md *ctx, __u64 shape, __u32 backend)
+{
+	union shape of = { .word = shape };
+
+	return of.flags & SHAPE_V6 ? nat_port_held_in(ctx, shape, backend, true)
+				   : nat_port_held_in(ctx, shape, backend, false);
+}
+
 static __always_inline bool nat_begin_in(struct xdp_md *ctx, __u64 shape, __u32 slot,
-					 __u16 backend, const bool v6)
+					 __u16 backend, __u16 held, const bool v6)
 {
 	struct xlb_config *config = config_current();
 	struct xlb_target *target = target_at(backend);
@@ -207,7 +259,7 @@ static __always_inline bool nat_begin_in(struct xdp_md *ctx, __u64 shape, __u32 
 		drop(no_source);
 		return false;
 	}
-	flow.port = nat_port_find(&tuple, &p, config, backend, source, v6);
+	flow.port = nat_port_find(&tuple, &p, config, backend, source, held, v6);
 	if (!flow.port) {
 		drop(no_port);
 		return false;
@@ -227,14 +279,14 @@ static __always_inline bool nat_begin_in(struct xdp_md *ctx, __u64 shape, __u32 
 
 /* Records the flow of this packet, to this backend.  False after counting why not.
  * Apart, because both together would take more stack than a call may. */
-__noinline bool nat_begin4(struct xdp_md *ctx, __u64 shape, __u32 slot, __u32 backend)
+__noinline bool nat_begin4(struct xdp_md *ctx, __u64 shape, __u32 slot, __u32 backend, __u32 held)
 {
-	return nat_begin_in(ctx, shape, slot, backend, false);
+	return nat_begin_in(ctx, shape, slot, backend, held, false);
 }
 
-__noinline bool nat_begin6(struct xdp_md *ctx, __u64 shape, __u32 slot, __u32 backend)
+__noinline bool nat_begin6(struct xdp_md *ctx, __u64 shape, __u32 slot, __u32 backend, __u32 held)
 {
-	return nat_begin_in(ctx, shape, slot, backend, true);
+	return nat_begin_in(ctx, shape, slot, backend, held, true);
 }
 
 /* Mode nat has a record of every flow: who is to have one that has none? */
@@ -296,11 +348,16 @@ static __always_inline bool nat_new(struct xdp_md *ctx, __u64 shape)
 {
 	union nat_choice chosen = { .word = nat_choose(ctx, shape) };
 	union shape of = { .word = shape };
+	__u32 held = 0;
 
 	if (!chosen.backend)
 		return false;
-	return of.flags & SHAPE_V6 ? nat_begin6(ctx, shape, chosen.slot, chosen.backend)
-				   : nat_begin4(ctx, shape, chosen.slot, chosen.backend);
+	/* A UDP packet may be a flow's first, for which all this looking would be idle. */
+	if (of.protocol == XLB_TCP && !(of.flags & SHAPE_OPENING))
+		held = nat_port_held(ctx, shape, chosen.backend);
+	return of.flags & SHAPE_V6
+		       ? nat_begin6(ctx, shape, chosen.slot, chosen.backend, held)
+		       : nat_begin4(ctx, shape, chosen.slot, chosen.backend, held);
 }
 
 /* Is the packet of the connection that was recorded, not of a new one? */

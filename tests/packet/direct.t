@@ -107,13 +107,15 @@ def check_direct(version):
 
     address = backend_address(1, version)
     ip(f"neighbour del {address} dev right")
-    lab.maps["xlb_nexthops"].clear()
+    for content in ("xlb_nexthops", "xlb_stats"):
+        lab.maps[content].clear()
     verdict, got = lab.run(frame(**fields))
     packet = Ether(got)[1]
     right = Ether(frame(**fields | {"destination": address}))["TCP"].chksum
     tap.equal((verdict, packet.dst, lab.drops()), (PASS, address, {"ttl": 1, "no_neighbour": 1}),
               f"{name}: without a neighbour the kernel gets a packet to the backend")
     tap.ok(packet["TCP"].chksum != right, f"{name}: which the backend will not read")
+    tap.equal(lab.stats(1)["in_packets"], 0, f"{name}: and is not counted to have got")
 
     lab.reset()
     via = "198.51.100.2" if version == 4 else "2001:db8:1::2"

@@ -127,6 +127,48 @@ def check_expiry():
             tap.ok(port >= PORT_MIN, f"IPv{version}: a port {name}: one is found", port)
 
 
+def check_reuse():
+    """A SYN after the end of its connection begins another, even at once."""
+    for version in VERSIONS:
+        for closing in (BOTH, RESET):
+            way = nat(lab, version)
+            way.reached(flags="S")
+            way.check(f"IPv{version}: a connection")
+            for fields in (way.asked, way.answered):
+                held = found(way, fields)
+                lab.by_family("xlb_flows", way.vip).set(lab.tuple(fields),
+                                                        held | {"closing": closing})
+            way.check(f"IPv{version}: closed by {closing}, opened again", flags="S")
+            tap.equal([found(way, fields)["closing"] for fields in (way.asked, way.answered)],
+                      [0, 0], f"IPv{version}: and not closed any more")
+
+
+def check_eviction():
+    """A record that was washed out is made again from the other, with the same port."""
+    for version in VERSIONS:
+        way = nat(lab, version)
+        taken(way)
+        port = send(way, flags="S")
+        send(way)
+        tap.ok(port != OWN_PORT, f"IPv{version}: a port of its own")
+        flows = lab.by_family("xlb_flows", way.vip)
+        flows.delete(lab.tuple(way.asked))
+        flows.delete(lab.tuple(way.answered))   # the stranger's: the port is free now
+        tap.equal(send(way), port, f"IPv{version}: the way there washed out, and it keeps it")
+        flows.delete(lab.tuple(way.answered | {"dport": port}))
+        lab.check(f"IPv{version}: the way back washed out, a reply passes",
+                  way.answers(dport=port), PASS, link="right")
+        for fields in (way.asked, way.answered | {"dport": port}):
+            for name in ("xlb_flows", "xlb_embryos"):
+                records, key = lab.by_family(name, way.vip), lab.tuple(fields)
+                if records.get(key):
+                    records.set(key, records.get(key) | {"seen": lab.jiffies() - 2 * lab.hz
+                                                         & 0xffffffff})
+        tap.equal(send(way), port, f"IPv{version}: until the client's next packet")
+        lab.check(f"IPv{version}: which brings it back", way.answers(dport=port), REDIRECT,
+                  way.restored(), link="right")
+
+
 def fill(way, protocol):
     """Every port towards the backend is somebody's."""
     taken(way, 1, protocol=protocol)
@@ -183,6 +225,8 @@ check_replies()
 check_ports()
 check_port_kinds()
 check_expiry()
+check_reuse()
+check_eviction()
 check_exhaustion()
 check_addresses()
 check_no_source()

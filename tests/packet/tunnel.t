@@ -103,6 +103,9 @@ def check_spread():
         tap.ok(len(set(marks)) > FLOWS * 0.95, f"{kind}: others for other flows", len(set(marks)))
         queues = [sum(each % QUEUES == queue for each in marks) for queue in range(QUEUES)]
         tap.ok(min(queues) > FLOWS / QUEUES / 2, f"{kind}: spread over {QUEUES} queues", queues)
+        way = start(lab, kind, hash="source")
+        tap.equal([mark(bytes(sent(way, sport=1024 + n))) for n in range(FLOWS)], marks,
+                  f"{kind}: the same where the client alone chooses the backend")
         if kind.mode == "gue":
             tap.ok(min(marks) >= 0xc000, f"{kind}: source ports of the dynamic range", min(marks))
 
