@@ -4,55 +4,11 @@
 
 . "$(dirname "$0")/lib.sh"
 . "$NET/traffic.sh"
+. "$NET/follow.sh"
 
 SERVICE4=$VIP4:53/udp SERVICE6=[$VIP6]:53/udp
 # The backend is an address that goes from host to host.
 BACKEND4=10.9.0.2 BACKEND6=fd00:9::2
-
-now() {
-	date +%s.%N
-}
-
-watch() { # FAMILY ADDRESS
-	start "$1" client /usr/bin/python3 "$NET/watch.py" "$2" 53
-}
-
-# The time of NAME's first answer after a time; fails while there is none.
-answered() { # FAMILY NAME SINCE
-	awk -v name="$2" -v since="$3" '
-		$1 > since && $2 == name { print $1; found = 1; exit }
-		END { exit !found }' "$WORK/$1"
-}
-
-within_two() { # SECONDS, or nothing
-	[ -n "$1" ] && awk -v took="$1" 'BEGIN { exit !(took <= 2) }'
-}
-
-# followed EVENT NAME SINCE: NAME answers within two seconds.
-followed() {
-	for family in IPv4 IPv6; do
-		wait_for answered $family "$2" "$3" || :
-		took=$(answered $family "$2" "$3" |
-			awk -v since="$3" '{ printf "%.2f", $1 - since }')
-		ok "$1: $family: $2 answers within two seconds (${took:-never})" within_two "$took"
-	done
-}
-
-# bridged EVENT SINCE: nobody has been silent for two seconds since.
-bridged() {
-	for family in IPv4 IPv6; do
-		longest=$(awk -v since="$2" '
-			BEGIN { last = since }
-			$1 > since {
-				if ($1 - last > gap)
-					gap = $1 - last
-				last = $1
-			}
-			END { printf "%.2f", gap }' "$WORK/$family")
-		ok "$1: $family: the longest silence is under two seconds ($longest)" \
-			within_two "$longest"
-	done
-}
 
 kept() { # DESCRIPTION
 	for address in $BACKEND4 $BACKEND6; do
@@ -120,8 +76,7 @@ ok "a backend is added" xlb backend add $BACKEND4:5300 service "$SERVICE4"
 ok "and one of IPv6" xlb backend add [$BACKEND6]:5300 service "$SERVICE6"
 kept "the kernel keeps the backend's neighbour entry alive"
 since=$(now)
-watch IPv4 $VIP4
-watch IPv6 $VIP6
+watch_both
 followed "traffic begins" old "$since"
 
 take_over
@@ -134,9 +89,7 @@ for address in $BACKEND4 $BACKEND6; do
 		wait_for reachable "$address"
 done
 followed "the neighbour was deleted" new "$since"
-# shellcheck disable=SC2016 # awk has variables of its own
-wait_for awk -v since="$since" '{ last = $1 } END { exit !(last > since + 2) }' "$WORK/IPv6"
-bridged "the neighbour was deleted" "$since"
+bridged "the neighbour was deleted" "$since" "$(later "$since" 2)"
 xlb flow gc
 kept "the next xlb command has it kept alive again"
 
