@@ -41,6 +41,7 @@ BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
 UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
 TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t)))
 PROGRAMS = loader/xlb loader/xlb-probe $(wildcard scripts/xlb-*)
+SCRIPT_PARTS = $(wildcard scripts/*.sh)
 PAGES7 = $(wildcard man/*.7)
 PAGES8 = $(wildcard man/*.8)
 
@@ -108,14 +109,14 @@ install: all
 		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(SBINDIR)
 	install -m 644 $(OBJECTS) $(DESTDIR)$(OBJECTDIR)
-	install -m 644 scripts/common.sh $(DESTDIR)$(LIBDIR)
+	install -m 644 $(SCRIPT_PARTS) $(DESTDIR)$(LIBDIR)
 	install -m 644 $(PAGES7) $(DESTDIR)$(MANDIR)/man7
 	install -m 644 $(PAGES8) $(DESTDIR)$(MANDIR)/man8
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,$(notdir $(PROGRAMS))) \
 		$(addprefix $(DESTDIR)$(OBJECTDIR)/,$(notdir $(OBJECTS))) \
-		$(DESTDIR)$(LIBDIR)/common.sh \
+		$(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(SCRIPT_PARTS))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(PAGES7))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(PAGES8)))
 	rmdir $(DESTDIR)$(LIBDIR) 2>/dev/null || :

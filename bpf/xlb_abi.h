@@ -171,7 +171,10 @@ struct xlb_service {
 	__u8 echo;		/* 1: echo requests to its address are answered */
 	/* Not for packets. */
 	enum xlb_fail fail;
-	__u8 reserved[7];
+	__u8 reserved;
+	__u16 warmup;		/* seconds until a backend that is up again has its
+				 * whole share; 0: at once */
+	__u8 reserved2[4];
 };
 
 /* An address that some service has (any address is none), IPv4 as ::ffff:a.b.c.d. */
@@ -213,6 +216,9 @@ struct xlb_backend {
 	__u16 id;		/* place in xlb_targets, xlb_nexthops, xlb_stats */
 	enum xlb_state admin;	/* what the operator wants */
 	enum xlb_state health;	/* what a checker found: up or down */
+	__u64 recovered;	/* jiffies when it began to warm up; 0: it is warm */
+	__u8 cold;		/* tenths of its weight that the slots do not count yet */
+	__u8 reserved[7];
 };
 
 /* What a packet needs of a backend. */

@@ -223,6 +223,9 @@ static void backend_show(struct view *view, const struct backend *backend)
 	if (view->statistics) {
 		output_line(output, 4);
 		output_text(output, "id %u", value->id);
+		if (value->cold)
+			output_text(output, "warm %u", 100 - 10 * value->cold);
+		output_detail(output, "warm", json_integer(100 - 10 * value->cold));
 		output_number(output, "slots", view->slots[value->id]);
 		output_line(output, 4);
 		stats_show_backend(output, view->state, backend);

@@ -127,6 +127,7 @@ static int backend_load(struct state *state, const struct xlb_backend_key *key,
 	backend->end.protocol = key->protocol;
 	backend->key = *key;
 	backend->value = *value;
+	backend->stood_up = backend_up(value);
 	backend->written = true;
 	backend->service = state_service(state, &endpoint);
 	if (!backend->service) {

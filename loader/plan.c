@@ -37,6 +37,7 @@ static int owners_make(const struct service *service, __u16 **owners)
 		to->id = backend->value.id;
 		to->weight = backend->value.weight;
 		to->state = backend_state(backend);
+		to->cold = backend->value.cold;
 	}
 	error = table_build(backends, count, size, *owners);
 free:
@@ -182,8 +183,10 @@ static int marks_collect(struct state *state)
 
 int state_plan(struct state *state)
 {
-	int error;
+	int error = state_warm(state);
 
+	if (error)
+		return error;
 	for (unsigned i = 0; i < state->count; i++) {
 		struct service *service = state->list[i];
 

@@ -27,7 +27,7 @@ static const struct choice fails[] = {
 	{},
 };
 
-enum { MODE, HASH, TABLE, SETTLE, ECHO, FAIL, KEYWORDS };
+enum { MODE, HASH, TABLE, SETTLE, ECHO, FAIL, WARMUP, KEYWORDS };
 
 static const struct keyword service_keywords[KEYWORDS + 1] = {
 	[MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = mode_choices },
@@ -36,6 +36,7 @@ static const struct keyword service_keywords[KEYWORDS + 1] = {
 	[SETTLE] = SETTLE_KEYWORD,
 	[ECHO] = { .name = "echo", .type = KEYWORD_CHOICE, .choices = switches },
 	[FAIL] = { .name = "fail", .type = KEYWORD_CHOICE, .choices = fails },
+	[WARMUP] = { .name = "warmup", .type = KEYWORD_NUMBER, .maximum = 65535 },
 };
 
 /* The service that a command is about. */
@@ -47,6 +48,21 @@ static enum status subject_take(struct args *args, struct endpoint *endpoint)
 		return args_fail(args, STATUS_USAGE, "which service? ADDRESS:PORT/PROTOCOL");
 	why = service_parse(word, endpoint);
 	return why ? args_fail(args, STATUS_USAGE, "%s", why) : STATUS_DONE;
+}
+
+/* All but mode and table, which take more. */
+static void value_set(struct xlb_service *value, const struct keyword *given)
+{
+	if (given[HASH].given)
+		value->hash = given[HASH].number;
+	if (given[SETTLE].given)
+		value->settle = given[SETTLE].number;
+	if (given[ECHO].given)
+		value->echo = given[ECHO].number;
+	if (given[FAIL].given)
+		value->fail = given[FAIL].number;
+	if (given[WARMUP].given)
+		value->warmup = given[WARMUP].number;
 }
 
 static enum status cmd_add(struct context *context, struct args *args)
@@ -69,14 +85,9 @@ static enum status cmd_add(struct context *context, struct args *args)
 		return args_fail(args, STATUS_REFUSED, "exists already");
 	if (given[MODE].given)
 		value.mode = given[MODE].number;
-	if (given[HASH].given)
-		value.hash = given[HASH].number;
 	value.table.size = given[TABLE].given ? given[TABLE].number : state->config.table;
-	value.settle = given[SETTLE].given ? given[SETTLE].number : state->config.settle;
-	if (given[ECHO].given)
-		value.echo = given[ECHO].number;
-	if (given[FAIL].given)
-		value.fail = given[FAIL].number;
+	value.settle = state->config.settle;
+	value_set(&value, given);
 	error = state_service_add(state, &endpoint, &value, &full);
 	return error ? full_fail(args, state, full, error) : STATUS_DONE;
 }
@@ -155,7 +166,7 @@ static enum status cmd_change(struct context *context, struct args *args)
 	if (!args_peek(args))
 		return args_fail(args, STATUS_USAGE, "nothing to change: mode MODE, hash HASH, "
 				 "table SIZE, settle SECONDS, echo { on | off }, "
-				 "fail { open | closed }");
+				 "fail { open | closed }, warmup SECONDS");
 	if (args_keywords(args, given) || table_check(args, &given[TABLE]))
 		return STATUS_USAGE;
 	service = change_begin(context, args, &endpoint, given);
@@ -168,16 +179,8 @@ static enum status cmd_change(struct context *context, struct args *args)
 		error = state_service_resize(state, service, given[TABLE].number, &full);
 	if (error)
 		return full_fail(args, state, full, error);
-	if (given[HASH].given)
-		service->value.hash = given[HASH].number;
-	if (given[SETTLE].given)
-		service->value.settle = given[SETTLE].number;
-	if (given[ECHO].given)
-		service->value.echo = given[ECHO].number;
-	if (given[FAIL].given) {
-		service->value.fail = given[FAIL].number;
-		service->rebuild = true;
-	}
+	value_set(&service->value, given);
+	service->rebuild |= given[FAIL].given;
 	service->edited = true;
 	return STATUS_DONE;
 }
@@ -198,6 +201,14 @@ static enum status cmd_del(struct context *context, struct args *args)
 	return STATUS_DONE;
 }
 
+/* What is due is taken when the state is written, here as in any command. */
+static enum status cmd_warm(struct context *context, struct args *args)
+{
+	if (args_end(args))
+		return STATUS_USAGE;
+	return session_edit(context, args) ? STATUS_DONE : STATUS_REFUSED;
+}
+
 void service_fields(struct output *output, const struct service *service)
 {
 	const struct endpoint *endpoint = &service->endpoint;
@@ -214,6 +225,9 @@ void service_fields(struct output *output, const struct service *service)
 	output_number(output, "settle", service->value.settle);
 	output_switch(output, "echo", service->value.echo, true);
 	output_choice(output, "fail", choice_name(fails, service->value.fail), "closed");
+	output_detail(output, "warmup", json_integer(service->value.warmup));
+	if (service->value.warmup)
+		output_text(output, "warmup %u", service->value.warmup);
 }
 
 static void service_show(struct output *output, const struct state *state,
@@ -265,6 +279,7 @@ static const struct command commands[] = {
 	{ "add", cmd_add, true },
 	{ "change", cmd_change, true },
 	{ "del", cmd_del, true },
+	{ "warm", cmd_warm, true },
 	{ "show", cmd_show, false },
 	{},
 };
@@ -273,8 +288,9 @@ const struct object service_object = {
 	.name = "service",
 	.usage = "xlb service { add | change } SERVICE [ mode MODE ] [ hash { flow | source } ]\n"
 		 "                          [ table SIZE ] [ settle SECONDS ] [ echo { on | off } ]\n"
-		 "                          [ fail { open | closed } ]\n"
+		 "                          [ fail { open | closed } ] [ warmup SECONDS ]\n"
 		 "       xlb service del SERVICE\n"
+		 "       xlb service warm\n"
 		 "       xlb service [ show [ SERVICE ] ]\n"
 		 "SERVICE := ADDRESS:PORT/PROTOCOL\n"
 		 "ADDRESS := { a.b.c.d | [IPv6] | * | [*] }\n"

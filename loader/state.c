@@ -34,8 +34,7 @@ void service_judge(struct service *service)
 {
 	service->unheeded = service->value.fail == XLB_FAIL_OPEN;
 	for (const struct backend *backend = service->backends; backend; backend = backend->next)
-		if (backend->value.weight && backend->value.admin == XLB_UP &&
-		    backend->value.health == XLB_UP)
+		if (backend->value.weight && backend_up(&backend->value))
 			service->unheeded = false;
 }
 

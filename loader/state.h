@@ -22,6 +22,7 @@ struct backend {
 	enum xlb_mode stood;		/* its service's in the maps; 0: it is not there */
 	bool written;			/* stands in xlb_backends */
 	bool edited;			/* not as it stands there */
+	bool stood_up;			/* stands there as backend_up() */
 	bool by_flow;			/* its flows are to be recorded (reply.h) */
 };
 
@@ -87,6 +88,9 @@ void state_free(struct state *state);
 
 /* How a backend stands, operator and checker together, once its service is judged. */
 enum xlb_state backend_state(const struct backend *backend);
+
+/* Do operator and checker both have it up? */
+bool backend_up(const struct xlb_backend *value);
 
 /*
  * Does health count?  Not where the service fails open and nobody is healthy of those
@@ -154,6 +158,12 @@ int state_backend_add(struct state *state, struct service *service, const struct
 /* After its value was edited. */
 void state_backend_touch(struct backend *backend);
 void state_backend_delete(struct state *state, struct backend *backend);
+
+/*
+ * Has backends that came up again warm up, as far as the time says: 0 or what asking
+ * for the time says.
+ */
+int state_warm(struct state *state);
 
 /*
  * Works out what the slots of touched services become, in memory.  0, -ENOMEM or

@@ -20,8 +20,16 @@
  *   rounds     size / members + 1; in round r the members in turn claim the next
  *              free slots of their walks, until each has quota * r / rounds,
  *              rounded to the nearest, half up
- *   heir       of a slot whose owner is not up: the member that is up with the
- *              least cost(mix(key ^ mix(slot)) >> 32) / weight, the first of equals
+ *   kept       a slot whose owner is up and, of `cold` tenths, is cold: if the lower
+ *              32 bits of mix(key ^ mix(slot)), times 10 / 2^32, are below 10 - cold
+ *   heir       of a slot that is not kept: the member that is up with the least
+ *              cost(mix(key ^ mix(slot)) >> 32) / (weight * (10 - cold)), the first
+ *              of equals
+ *
+ * A cold owner is among the heirs of its own slots.  With w its weight, W that of all
+ * and f its warmth it has f of its w / W, and of the rest f w / (W - w + f w): together
+ * f w / (W - w + f w), as if it weighed f w.
+ *
  *   cost(h)    -log2((h + 1) / 2^32), with 32 bits of fraction, below
  */
 #include <errno.h>
@@ -42,6 +50,9 @@ struct member {
 	__u32 quota;
 	__u32 claimed;
 };
+
+/* Tenths of a weight. */
+#define WARM 10U
 
 /* A member that is up, small because a hand-over runs over all of them per slot. */
 struct heir {
@@ -193,6 +204,16 @@ static __u16 slot_heir(const struct heir *heirs, unsigned count, __u32 slot)
 	return id;
 }
 
+static bool slot_kept(const struct member *owner, __u32 slot)
+{
+	__u32 hash;
+
+	if (owner->backend->state != XLB_UP || !owner->backend->cold)
+		return owner->backend->state == XLB_UP;
+	hash = mix(owner->key ^ mix(slot));
+	return (__u64)hash * WARM >> 32 < WARM - owner->backend->cold;
+}
+
 /* From numbers of members to ids, handing over on the way. */
 static void owners_translate(const struct member *members, unsigned count,
 			     struct heir *heirs, __u32 size, __u16 *owners)
@@ -205,14 +226,14 @@ static void owners_translate(const struct member *members, unsigned count,
 		if (backend->state == XLB_UP)
 			heirs[up++] = (struct heir){
 				.key = members[i].key,
-				.weight = backend->weight,
+				.weight = backend->weight * (WARM - backend->cold),
 				.id = backend->id,
 			};
 	}
 	for (__u32 slot = 0; slot < size; slot++) {
-		const struct table_backend *owner = members[owners[slot] - 1].backend;
+		const struct member *owner = &members[owners[slot] - 1];
 
-		owners[slot] = owner->state == XLB_UP ? owner->id :
+		owners[slot] = slot_kept(owner, slot) ? owner->backend->id :
 			       slot_heir(heirs, up, slot);
 	}
 }
@@ -221,7 +242,7 @@ static bool backends_valid(const struct table_backend *backends, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
 		if (backends[i].id == XLB_BACKEND_NONE ||
-		    backends[i].id > XLB_BACKEND_ID_MAX ||
+		    backends[i].id > XLB_BACKEND_ID_MAX || backends[i].cold >= WARM ||
 		    backends[i].weight > TABLE_WEIGHT_MAX)
 			return false;
 	return count <= XLB_BACKEND_ID_MAX;

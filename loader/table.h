@@ -19,6 +19,7 @@ struct table_backend {
 	__u16 id;		/* 1 to XLB_BACKEND_ID_MAX */
 	__u32 weight;		/* 0 to TABLE_WEIGHT_MAX; 0 owns nothing */
 	enum xlb_state state;	/* effective: of operator and checker together */
+	__u8 cold;		/* tenths of its weight that do not count yet, 0 to 9 */
 };
 
 /* A prime number from XLB_TABLE_MIN to XLB_TABLE_MAX. */
@@ -28,11 +29,13 @@ bool table_size_valid(__u32 size);
  * Fills owners[0] to owners[size - 1] with the ids of the backends that new
  * flows go to, XLB_BACKEND_NONE where nobody with a weight is up.
  *
- * The owners depend on addresses, ports, weights and states alone, not on the
+ * The owners depend on addresses, ports, weights, states and warmth alone, not on the
  * order of the backends or on their ids.  Each backend has its proportional
  * share of the slots, rounded up or down; the slots of those that are not up
  * go to those that are, each with a probability proportional to its weight,
- * and no other slot moves.
+ * and no other slot moves.  One that is partly cold has the part of its own slots
+ * that its warmth allows, the more the warmer; the others are handed over like those
+ * of one that is not up.  So its share is what the warm part of its weight would have.
  *
  * 0, or with nothing written -ENOMEM, or -EINVAL: the size is not valid, an id
  * or weight is out of range, or an address and port come twice.

@@ -34,7 +34,7 @@ USAGE = (
     (1, "-batch /nonexistent", "xlb: -batch /nonexistent: No such file or directory"),
     (1, "vip show", "xlb: vip: unknown object, see `xlb help`"),
     (1, "service remove", "xlb: service: remove: unknown command, not one of: add, change, "
-                          "del, show, help"),
+                          "del, warm, show, help"),
     (1, "serv show", "xlb: serv: unknown object"),
     (1, "service ad", "xlb: service: ad: unknown command"),
 
@@ -69,7 +69,7 @@ USAGE = (
     (1, "service add *:*/tcp", "any address and any port at once"),
     (1, "service add [::]:*/udp", "any address and any port at once"),
     (1, "service add 192.0.2.3:80/tcp mod dnat", "xlb: service add 192.0.2.3:80/tcp: mod: "
-        "unknown keyword, not one of: mode, hash, table, settle, echo, fail"),
+        "unknown keyword, not one of: mode, hash, table, settle, echo, fail, warmup"),
     (1, "config set tunnel4 fd00::1", "tunnel4 fd00::1: not an IPv4 address"),
     (1, "config set tunnel6 10.0.0.1", "tunnel6 10.0.0.1: not an IPv6 address"),
     (1, "config set tunnel4 224.0.0.1", "not an address that others could send to"),
@@ -89,6 +89,8 @@ USAGE = (
     (1, "service add 192.0.2.3:80/tcp table 251.0", "not a number from 251 to 655373"),
     (1, "service add 192.0.2.3:80/tcp settle -1", "settle -1: not a number from 0 to 86400"),
     (1, "service add 192.0.2.3:80/tcp settle 30s", "settle 30s: not a number from 0 to 86400"),
+    (1, "service add 192.0.2.3:80/tcp warmup 65536", "warmup 65536: not a number from 0 to 65535"),
+    (1, "service warm up", "xlb: service warm: up: nothing more is expected here"),
     (1, "service add 192.0.2.3:80/tcp fail", "fail: needs a value"),
     (1, "service add 192.0.2.3:80/tcp fail up", "fail up: not one of: open, closed"),
     (1, "service change 192.0.2.3:80/tcp", "nothing to change: mode MODE, hash HASH, table SIZE"),

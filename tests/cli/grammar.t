@@ -23,7 +23,7 @@ SERVICES = """\
 192.0.2.1:*/tcp mode dnat hash flow table 251 settle 30
 192.0.2.1:80/tcp mode dnat hash flow table 257 settle 86400
 192.0.2.1:53/udp mode dnat hash flow table 251 settle 30 echo off
-[*]:8080/tcp mode dnat hash flow table 251 settle 30
+[*]:8080/tcp mode dnat hash flow table 251 settle 30 warmup 65535
 [2001:db8::1]:443/tcp mode dnat hash source table 263 settle 5 fail open
 """
 BACKENDS = """\
@@ -151,7 +151,8 @@ def check_json():
     service = document("-j", "service", "show")[0]
     tap.equal(service, {"service": "[2001:db8::1]:80/tcp", "address": "2001:db8::1", "port": 80,
                         "protocol": "tcp", "mode": "dnat", "hash": "flow", "table": 251,
-                        "settle": 30, "echo": True, "fail": "closed"}, "a service")
+                        "settle": 30, "echo": True, "fail": "closed", "warmup": 0},
+              "a service")
     backend = document("-p", "backend", "show")[0]
     tap.equal(backend, {"backend": "[fd00::1]:8080", "address": "fd00::1", "port": 8080,
                         "service": "[2001:db8::1]:80/tcp", "weight": 1, "state": "up",
@@ -161,7 +162,7 @@ def check_json():
     tap.equal(document("-j", "-s", "service", "show")[0],
               dict(service, backends=1, marked=0, **counters), "-s: a service")
     tap.equal(document("-j", "-s", "backend", "show")[0],
-              dict(backend, slots=251, nexthop=None, **counters), "-s: a backend")
+              dict(backend, warm=100, slots=251, nexthop=None, **counters), "-s: a backend")
     tap.equal(document("-j", "backend", "show", "[fd00::9]"), [], "an error leaves a document")
     tap.equal(document("-j", "service", "add", "nonsense"), [], "so does a bad command line")
     tap.equal(document("-j", "flow", "count"),

@@ -89,6 +89,13 @@ CASES = (
     ("fail open while all have failed",
      FAILED + f"# committed apart\nservice change {WEB} fail closed\n",
      [f"service change {WEB} fail open"]),
+    ("up, with a warmup", STATE + f"service change {WEB} warmup 60000\n# committed apart\n"
+     f"backend change 10.0.0.2:8080 service {WEB} state down\n",
+     [f"backend change 10.0.0.2:8080 service {WEB} state up"]),
+    ("a warmup that ends", STATE + f"service change {WEB} warmup 60000\n# committed apart\n"
+     f"backend change 10.0.0.2:8080 service {WEB} state down\n# committed apart\n"
+     f"backend change 10.0.0.2:8080 service {WEB} state up\n",
+     [f"service change {WEB} warmup 0"]),
     ("backend del", STATE, [f"backend del 10.0.0.2:8080 service {WEB}"]),
     ("backend del, of a marked service", MARKED, [f"backend del 10.0.0.1:8080 service {WEB}"]),
     ("the first service ever", "", [f"service add {WEB} table 251"]),

@@ -3,7 +3,7 @@
 
 import world
 
-SERVICE_FIELDS = ("mode", "hash", "settle", "fail")
+SERVICE_FIELDS = ("mode", "hash", "settle", "fail", "warmup")
 DNAT, NAT = 1, 2
 
 
@@ -60,7 +60,8 @@ class Logical:
                                for key, value, table in self.services),
             "backends": sorted((bytes(key["service_address"]), key["service_port"],
                                 bytes(key["address"]), key["port"], key["protocol"],
-                                value["weight"], value["admin"], value["health"])
+                                value["weight"], value["admin"], value["health"],
+                                value["cold"])
                                for key, value in self.backend_of.values()),
             "live": sorted(self.name(number) for number in self.live),
             # Which of several is the first depends on how it came about.

@@ -3,6 +3,7 @@
 """The scripts: names, several at once, files, states, the table; as built and installed."""
 
 import glob
+import json
 import os
 import re
 import subprocess
@@ -164,6 +165,7 @@ def check_states():
                   f"xlb-backend {words}")
     check_health()
     check_drain()
+    check_warmup()
     everything = shown().splitlines(keepends=True)
     tap.equal(run("xlb-backend").stdout, shown(), "xlb-backend shows all")
     tap.equal(run("xlb-backend", "show", "service", WEB6).stdout,
@@ -228,6 +230,22 @@ def check_drain():
     tap.equal({name: state for name, state in states().items() if name in (quiet, busy)},
               {quiet: "drain", busy: "drain"}, "both are drained")
     run("xlb-backend", "up", "web1", "10.0.0.11")
+
+
+def check_warmup():
+    def warm():
+        return [each["warm"] for each in json.loads(xlb("-j", "-s", "backend", "show", "10.0.0.1:80",
+                                                        "service", WEB4, status=0).stdout)]
+
+    run("xlb-service", "change", WEB4, "warmup", "2")
+    run("xlb-backend", "down", "web1")
+    xlb("backend", "change", "10.0.0.1:80", "service", WEB4, "state", "up", status=0)
+    before = warm()
+    run("xlb-backend", "down", "web1")
+    done = run("xlb-backend", "up", "web1")
+    tap.equal((before, done.returncode, done.stdout + done.stderr, warm()), ([10], 0, "", [100]),
+              "xlb-backend up takes all the steps of a warmup")
+    run("xlb-service", "change", WEB4, "warmup", "0")
 
 
 # {status, words, message}, after SERVICES and web1 in the first of them.
@@ -404,7 +422,8 @@ def check_install():
                     for path in glob.glob(os.path.join(ROOT, folder, pattern))]
 
         tap.equal(files, sorted(
-            ["lib/bpf/decap.o", "lib/bpf/xlb.o", "lib/xlb/common.sh", "sbin/xlb", "sbin/xlb-probe"]
+            ["lib/bpf/decap.o", "lib/bpf/xlb.o", "sbin/xlb", "sbin/xlb-probe"]
+            + [f"lib/xlb/{name}" for name in there("scripts", "*.sh")]
             + [f"sbin/{name}" for name in there("scripts", "xlb-*")]
             + [f"share/man/man{page[-1]}/{page}" for page in there("man", "*")]),
                   "make install puts each file in its place")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What each change leaves in the maps: owners and marks, ids, times, what packets need."""
 
+import json
 import os
 import sys
 import time
@@ -170,6 +171,73 @@ def check_fail():
     change("10.0.0.2 state down", "10.0.0.3 state down")
     tap.equal((set(owners(seen)), lives(seen)), ({0}, [1]),
               "what the operator took down is down, though nobody is left")
+
+
+def warming(seen, number, **fields):
+    """(steps not taken, since when) of a backend, after its fields are set."""
+    backends = seen.maps["xlb_backends"]
+    key, value = next((key, value) for key, value in backends.items()
+                      if value["id"] == number)
+    if fields:
+        backends.set(key, dict(value, **fields))
+        xlb("service", "warm", status=0)
+        value = backends.get(key)
+    return value["cold"], value["recovered"]
+
+
+def check_warmup():
+    seen = three()
+    whole = owners(seen)
+    change(f"{WEB} warmup 9000", verb="service change")
+    xlb("backend", "add", "10.0.0.4", status=0)
+    tap.equal(warming(seen, 4), (0, 0), "who is new is not cold")
+    xlb("backend", "del", "10.0.0.4", status=0)
+    for leave, back in (("state down", "state up"), ("health down", "health up"),
+                        ("state drain", "state up")):
+        change(f"10.0.0.2 {leave}")
+        tap.equal(warming(seen, 2), (0, 0), f"{leave}: warms nobody")
+        without, begun = owners(seen), CLOCK.jiffies()
+        change(f"10.0.0.2 {back}")
+        cold, since = warming(seen, 2)
+        tap.ok(cold == 9 and begun <= since <= CLOCK.jiffies(), f"{back}: warms up from now on")
+        share = owners(seen).count(2)
+        tap.ok(0 < share < 45 and all(new == old or new == 2 == wanted for old, new, wanted
+                                      in zip(without, owners(seen), whole)),
+               "and has some of its own slots", share)
+    check_steps(seen, whole, since)
+    change("10.0.0.2 state down")
+    change("10.0.0.2 state up")
+    change(f"{WEB} warmup 0", verb="service change")
+    tap.equal((warming(seen, 2), owners(seen)), ((0, 0), whole), "without a warmup it is warm")
+    change("10.0.0.2 state down")
+    change("10.0.0.2 state up")
+    tap.equal((warming(seen, 2), owners(seen)), ((0, 0), whole), "and so is who comes back")
+
+
+def check_steps(seen, whole, since):
+    second = HZ
+    before = owners(seen)
+    tap.equal(warming(seen, 2), (9, since), "nothing is due")
+    for tenths in range(2, 10):
+        tap.equal(warming(seen, 2, recovered=since - (1000 * tenths - 1001) * second)[0],
+                  11 - tenths, f"a second before the time the step to {tenths} is not due")
+        tap.equal(warming(seen, 2, recovered=since - (1000 * tenths - 1000) * second)[0],
+                  10 - tenths, f"{tenths} tenths")
+        tap.ok(all(new == old or new == 2 == wanted for old, new, wanted
+                   in zip(before, owners(seen), whole)), "its own slots come back to it")
+        before = owners(seen)
+    told = [each for each in json.loads(xlb("-j", "-s", "backend").stdout)
+            if each["backend"] == "10.0.0.2:80"][0]
+    tap.equal((told["weight"], told["warm"], told["slots"]), (1, 90, before.count(2)),
+              "show: the weight is what it was, and how much of it counts")
+    tap.ok("    id 2 warm 90 slots " in xlb("-s", "backend").stdout, "also as text")
+    change("10.0.0.1 weight 1")
+    tap.equal(owners(seen), before, "a change that changes nothing takes no step")
+    seen.maps["xlb_backends"].set(*[(key, dict(value, recovered=since - 9000 * second))
+                                    for key, value in seen.backends() if value["id"] == 2][0])
+    xlb("config", "set", "records", "4096", status=0)
+    tap.equal((warming(seen, 2), owners(seen)), ((0, 0), whole),
+              "any change takes what is due, to the end: warm, and all as it was")
 
 
 def check_drain_and_delete():
@@ -450,6 +518,7 @@ def main():
     check_up_and_down()
     check_health()
     check_fail()
+    check_warmup()
     check_drain_and_delete()
     check_ids()
     check_keys()

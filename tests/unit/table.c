@@ -51,7 +51,16 @@ static void tables_are_those_of_the_reference(void **state)
 	assert_int_equal(owners_digest(after, GOLDEN_LARGE), GOLDEN_LARGE_HANDED);
 
 	for (unsigned i = 0; i < count; i++)
+		backends[i].cold = golden_cold[i];
+	build(count, GOLDEN_SIZE, after);
+	assert_memory_equal(after, golden_warming, sizeof(golden_warming));
+	build(count, GOLDEN_LARGE, after);
+	assert_int_equal(owners_digest(after, GOLDEN_LARGE), GOLDEN_LARGE_WARMING);
+
+	for (unsigned i = 0; i < count; i++) {
 		backends[i].state = XLB_UP;
+		backends[i].cold = 0;
+	}
 	build(count, GOLDEN_SIZE, after);
 	assert_memory_equal(after, golden_up, sizeof(golden_up));
 	build(count, GOLDEN_LARGE, after);
@@ -64,8 +73,10 @@ static void order_and_ids_are_irrelevant(void **state)
 
 	(void)state;
 	backends_make(count, 10);
-	for (unsigned i = 0; i < count; i += 3)
+	for (unsigned i = 0; i < count; i += 3) {
 		backends[i].state = XLB_DOWN;
+		backends[i + 1].cold = i % 10;
+	}
 	/* Those of one address differ in port alone. */
 	memcpy(backends[1].address, backends[0].address, sizeof(backends[0].address));
 	backends[1].port = backends[0].port + 1;
@@ -213,6 +224,9 @@ static void nonsense_is_refused(void **state)
 	backends[1].weight = TABLE_WEIGHT_MAX + 1;
 	assert_refused(3, XLB_TABLE_MIN);
 	backends[1].weight = 0;
+	backends[2].cold = 10;
+	assert_refused(3, XLB_TABLE_MIN);
+	backends[2].cold = 0;
 	memcpy(backends[2].address, backends[1].address, sizeof(backends[1].address));
 	assert_refused(3, XLB_TABLE_MIN);
 	backends[2].port++;

@@ -124,6 +124,78 @@ static void heirs_share_by_weight(void **state)
 	assert_heirs(many, 500, 10);
 }
 
+/*
+ * Backend 1 of `weight` among others of 100 together, from cold to warm: slots go to it
+ * alone, from step to step, and each time it has the share of the warm part of its
+ * weight, as near as four standard deviations over all sets of backends.
+ */
+static void assert_warms(__u32 weight, __u8 set, __u32 *shares)
+{
+	enum { OTHERS = 4 };
+
+	backends_make(1 + OTHERS, 1);
+	for (unsigned i = 0; i <= OTHERS; i++) {
+		backends[i].weight = i ? 10 * i : weight;
+		backends[i].address[13] = set;
+	}
+	backends[0].state = XLB_DOWN;
+	build(1 + OTHERS, SIZE, before);
+	backends[0].state = XLB_UP;
+	for (unsigned warm = 1; warm <= 10; warm++) {
+		backends[0].cold = 10 - warm;
+		build(1 + OTHERS, SIZE, after);
+		owners_count(after, SIZE);
+		shares[warm] += counts[1];
+		for (__u32 slot = 0; slot < SIZE; slot++)
+			if (after[slot] != before[slot] && after[slot] != 1)
+				fail_msg("warm %u: slot %u went from %u to %u", warm, slot,
+					 before[slot], after[slot]);
+		memcpy(before, after, sizeof(*before) * SIZE);
+	}
+	backends[0].cold = 0;
+}
+
+static void share_grows_with_warmth(void **state)
+{
+	static const __u32 weights[] = { 1, 25, 100, 1000 };
+	enum { SETS = 40 };
+
+	(void)state;
+	for (unsigned w = 0; w < sizeof(weights) / sizeof(*weights); w++) {
+		__u32 shares[11] = {};
+
+		for (unsigned set = 0; set < SETS; set++)
+			assert_warms(weights[w], set, shares);
+		for (unsigned warm = 1; warm <= 10; warm++) {
+			double part = weights[w] * warm / 10.0;
+			double share = part / (100 + part), got = shares[warm] / 1.0 / SETS / SIZE;
+			double variance = share * (1 - share) / SETS / SIZE;
+
+			if ((got - share) * (got - share) > 16 * variance + 1e-8)
+				fail_msg("weight %u, warm %u: %f, not %f", weights[w], warm, got,
+					 share);
+		}
+	}
+}
+
+/* Whoever is the only one up has all, and those that warm up together their shares. */
+static void cold_ones_serve_where_nobody_is_warm(void **state)
+{
+	(void)state;
+	backends_make(3, 1);
+	for (unsigned i = 0; i < 3; i++)
+		backends[i].cold = 9;
+	build(3, SIZE, after);
+	owners_count(after, SIZE);
+	for (unsigned id = 1; id <= 3; id++)
+		if (counts[id] < SIZE / 3 * 95 / 100 || counts[id] > SIZE / 3 * 105 / 100)
+			fail_msg("backend %u has %u slots", id, counts[id]);
+	backends[1].state = backends[2].state = XLB_DOWN;
+	build(3, SIZE, after);
+	owners_count(after, SIZE);
+	assert_int_equal(counts[1], SIZE);
+}
+
 static void others_hardly_move_when_one_is_added(void **state)
 {
 	(void)state;
@@ -217,6 +289,8 @@ int main(void)
 		cmocka_unit_test(one_down_moves_its_slots_alone),
 		cmocka_unit_test(any_number_down_in_any_order),
 		cmocka_unit_test(heirs_share_by_weight),
+		cmocka_unit_test(share_grows_with_warmth),
+		cmocka_unit_test(cold_ones_serve_where_nobody_is_warm),
 		cmocka_unit_test(others_hardly_move_when_one_is_added),
 		cmocka_unit_test(slots_change_by_the_rules),
 	};

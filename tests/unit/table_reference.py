@@ -29,6 +29,8 @@ BACKENDS = [
     ("10.0.1.0", 255, 1),
 ]
 NOT_UP = {3: "XLB_DOWN", 4: "XLB_DRAIN", 7: "XLB_DOWN", 9: "XLB_DOWN"}
+# Tenths of their weights that do not count, in golden_warming.
+COLD = {2: 9, 3: 5, 6: 3, 10: 1}
 
 
 def mix(x):
@@ -76,21 +78,28 @@ def maglev(members, size):
     return [owners[slot] for slot in range(size)]
 
 
-def heir(members, slot):
+def heir(members, cold, slot):
     def lot(member):
-        _, key, weight = member
-        return -log2(((mix(key ^ mix(slot)) >> 32) + 1) / 2**32) / weight
+        name, key, weight = member
+        lots = weight * (10 - cold.get(name, 0))
+        return -log2(((mix(key ^ mix(slot)) >> 32) + 1) / 2**32) / lots
     return min(members, key=lot)[0]
 
 
-def table(not_up, size):
+def keeps(key, cold, slot):
+    return (mix(key ^ mix(slot)) % 2**32) / 2**32 < 1 - cold / 10
+
+
+def table(not_up, cold, size):
     members = [(name, key(address, port), weight)
                for _, port, address, weight, name in
                sorted((packed(address), port, address, weight, name)
                       for name, (address, port, weight) in enumerate(BACKENDS, 1))
                if weight]
     up = [member for member in members if member[0] not in not_up]
-    return [heir(up, slot) if owner in not_up else owner
+    keys = {name: key for name, key, _ in up}
+    return [owner if owner in keys and keeps(keys[owner], cold.get(owner, 0), slot)
+            else heir(up, cold, slot)
             for slot, owner in enumerate(maglev(members, size))]
 
 
@@ -113,14 +122,19 @@ print("/* SPDX-License-Identifier: GPL-2.0-only */")
 print("/* Tables as table_reference.py, which printed this, has them. */")
 print(f"#define GOLDEN_SIZE {SIZE}")
 print(f"#define GOLDEN_LARGE {LARGE}")
-print(f"#define GOLDEN_LARGE_UP {digest(table({}, LARGE)):#010x}")
-print(f"#define GOLDEN_LARGE_HANDED {digest(table(NOT_UP, LARGE)):#010x}")
-print("\n/* The states are those of golden_handed; in golden_up all are up. */")
+print(f"#define GOLDEN_LARGE_UP {digest(table({}, {}, LARGE)):#010x}")
+print(f"#define GOLDEN_LARGE_HANDED {digest(table(NOT_UP, {}, LARGE)):#010x}")
+print(f"#define GOLDEN_LARGE_WARMING {digest(table(NOT_UP, COLD, LARGE)):#010x}")
+print("\n/* States are those of golden_handed and golden_warming; in golden_up all are up.")
+print(" * All are warm but in golden_warming. */")
 print("static const struct table_backend golden_backends[] = {")
 for name, (address, port, weight) in enumerate(BACKENDS, 1):
-    print("\t{ { %s },\n\t  %d, %d, %d, %s },\t/* %s */" % (
+    print("\t{ { %s },\n\t  %d, %d, %d, %s, 0 },\t/* %s */" % (
         ", ".join(map(str, packed(address))), port, name, weight,
         NOT_UP.get(name, "XLB_UP"), address))
 print("};")
-print_owners("golden_up", table({}, SIZE))
-print_owners("golden_handed", table(NOT_UP, SIZE))
+print("static const __u8 golden_cold[] = { %s };" %
+      ", ".join(str(COLD.get(name, 0)) for name in range(1, len(BACKENDS) + 1)))
+print_owners("golden_up", table({}, {}, SIZE))
+print_owners("golden_handed", table(NOT_UP, {}, SIZE))
+print_owners("golden_warming", table(NOT_UP, COLD, SIZE))
