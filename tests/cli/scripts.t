@@ -356,6 +356,7 @@ def check_stat():
     tap.equal(rows.get("[fd00::1]:80", [])[-1:], ["0%"], "no packets are no share")
     tap.ok(DNS not in rows, "a service without backends has no lines")
     tap.ok("dropped:" not in "\n".join(lines), "nothing has been dropped")
+    check_stat_states()
     state.maps["xlb_drops"].set(0, {"ttl": 2})
     text = run("xlb-stat", "service", WEB6).stdout
     tap.ok(WEB6 in text and WEB4 not in text, "one service alone")
@@ -368,6 +369,22 @@ def short(number):
         if number / size < 9999.5:
             return f"{round(number / size)}{unit}"
     raise ValueError
+
+
+def check_stat_states():
+    def state():
+        return re.search(r"^  10\.0\.0\.1:80 +3 +(.*?) +\d", run("xlb-stat").stdout,
+                         re.MULTILINE)[1]
+
+    backend = ("backend", "change", "10.0.0.1", "service", WEB4)
+    xlb("service", "change", WEB4, "warmup", "60000", status=0)
+    xlb(*backend, "state", "drain", status=0)
+    seen = [state()]
+    xlb(*backend, "health", "down", status=0)
+    seen.append(state())
+    xlb(*backend, "health", "up", "state", "up", status=0)
+    tap.equal([*seen, state()], ["drain", "failed", "warming"], "how a backend stands")
+    xlb("service", "change", WEB4, "warmup", "0", status=0)
 
 
 def check_rates(count, backend):

@@ -20,8 +20,6 @@ from btf import Btf  # noqa: E402
 
 XLB = os.environ.get("XLB", os.path.join(ROOT, "loader", "xlb"))
 OBJECT = os.path.join(ROOT, "bpf", "xlb.o")
-with open(os.path.join(ROOT, "bpf", "xlb_abi.h"), encoding="utf-8") as header:
-    ABI = int(re.search(r"^#define XLB_ABI (\d+)$", header.read(), re.MULTILINE)[1])
 PINS = "/sys/fs/bpf/xlb"
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 SLOTS_PER_VALUE = 16
