@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "session.h"
 #include "words.h"
 
@@ -24,14 +24,6 @@ struct input {
 	enum status failed;	/* to write them */
 };
 
-static __s64 milliseconds_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /*
  * Is nothing there to be read, and won't be for a moment?  A file always has something,
  * its end at least, so that it is written as a whole.
@@ -39,11 +31,29 @@ static __s64 milliseconds_now(void)
 static bool input_pauses(struct input *input)
 {
 	struct pollfd pollfd = { .fd = input->file, .events = POLLIN };
-	__s64 now = milliseconds_now();
+	__s64 now = clock_milliseconds();
 
 	if (!input->due)
 		input->due = now + PAUSE;
 	return !poll(&pollfd, 1, now < input->due ? input->due - now : 0);
+}
+
+/* While nothing comes, those that warm up get more when it is due. */
+static enum status steps_take(const struct input *input)
+{
+	struct pollfd pollfd = { .fd = input->file, .events = POLLIN };
+	struct context *context = input->context;
+	enum status status = STATUS_DONE;
+
+	while (!status && context->step_at) {
+		__s64 left = context->step_at - clock_milliseconds();
+
+		if (poll(&pollfd, 1, left > 0 ? left : 0))
+			break;
+		status = session_edit(context, NULL) ? session_commit(context, NULL)
+						     : STATUS_REFUSED;
+	}
+	return status;
 }
 
 /* Called whenever the lines that have come are done. */
@@ -56,10 +66,10 @@ static ssize_t input_read(void *cookie, char *buffer, size_t size)
 	} else if (input_pauses(input)) {
 		input->due = 0;
 		input->failed = session_commit(input->context, NULL);
-		if (input->failed)
-			return 0;
 	}
-	return read(input->file, buffer, size);
+	if (!input->failed && !input->context->state)
+		input->failed = steps_take(input);
+	return input->failed ? 0 : read(input->file, buffer, size);
 }
 
 static int input_close(void *cookie)

@@ -58,6 +58,14 @@ int clock_jiffies(__u64 *jiffies)
 	return error;
 }
 
+__s64 clock_milliseconds(void)
+{
+	struct timespec now = {};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
 /*
  * The kernel returns from an update of a map of maps only when no program can be
  * using what stood there before.

@@ -11,6 +11,9 @@ __u32 clock_hz(void);
 /* What bpf_jiffies64() tells a packet now; 0 or -errno. */
 int clock_jiffies(__u64 *jiffies);
 
+/* Milliseconds since some point in the past, for waiting. */
+__s64 clock_milliseconds(void);
+
 /*
  * Returns once every packet that was being handled is done with what it has
  * looked up (an RCU grace period).  0 or -errno.

@@ -15,6 +15,8 @@ struct context {
 	bool force;		/* -force */
 	struct output output;
 	struct state *state;	/* locked and edited, NULL if nothing is pending */
+	__s64 step_at;		/* clock_milliseconds() when somebody who warms up is
+				 * due for more; 0: nobody is */
 };
 
 /* A verb of an object. */

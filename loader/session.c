@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "clock.h"
 #include "link.h"
 #include "neighbour.h"
 #include "session.h"
@@ -48,6 +49,7 @@ enum status session_commit(struct context *context, const struct args *args)
 		return args_fail(args, STATUS_REFUSED, "writing the maps: %s: stopped half-way, "
 				 "run it again", strerror(-error));
 	}
+	context->step_at = state->step_due ? clock_milliseconds() + state->step_due : 0;
 	neighbours_keep(state);
 	error = link_refresh(&state->maps);
 	warn_links(&state->maps);

@@ -59,6 +59,7 @@ struct state {
 	struct maps maps;
 	struct xlb_config config;	/* filled with defaults if fresh */
 	bool config_edited;
+	__u32 step_due;			/* milliseconds from state_warm() on; 0: none is */
 	bool repair;			/* a writer died: something is left over */
 	struct xlb_slot *slots;		/* xlb_slots, mapped; writable under the lock */
 	struct xlb_target *targets;	/* by id, as they stand */
@@ -160,8 +161,8 @@ void state_backend_touch(struct backend *backend);
 void state_backend_delete(struct state *state, struct backend *backend);
 
 /*
- * Has backends that came up again warm up, as far as the time says: 0 or what asking
- * for the time says.
+ * Has backends that came up again warm up, as far as the time says, and finds out when
+ * there is more to do.  0 or what asking for the time says.
  */
 int state_warm(struct state *state);
 

@@ -33,7 +33,19 @@ static __u64 warming_since(const struct backend *backend, __u64 now)
 	return backend->written && !backend->stood_up ? now : backend->value.recovered;
 }
 
-static void backend_warm(const struct state *state, struct backend *backend, __u64 now)
+/* What is left of the step that the backend is at counts for state->step_due. */
+static void step_await(struct state *state, const struct backend *backend, __u64 now)
+{
+	const struct xlb_backend *value = &backend->value;
+	__u64 warmup = (__u64)backend->service->value.warmup * state->config.hz;
+	__u64 end = value->recovered + (warmup * (STEPS + 1 - value->cold) + STEPS - 1) / STEPS;
+	__u32 left = ((end - now) * 1000 + state->config.hz - 1) / state->config.hz;
+
+	if (!state->step_due || left < state->step_due)
+		state->step_due = left;
+}
+
+static void backend_warm(struct state *state, struct backend *backend, __u64 now)
 {
 	struct xlb_backend *value = &backend->value;
 	__u64 since = warming_since(backend, now);
@@ -41,11 +53,13 @@ static void backend_warm(const struct state *state, struct backend *backend, __u
 
 	if (!cold)
 		since = 0;
-	if (value->recovered == since && value->cold == cold)
-		return;
-	value->recovered = since;
-	value->cold = cold;
-	state_backend_touch(backend);
+	if (value->recovered != since || value->cold != cold) {
+		value->recovered = since;
+		value->cold = cold;
+		state_backend_touch(backend);
+	}
+	if (cold)
+		step_await(state, backend, now);
 }
 
 /* Is the time needed? */

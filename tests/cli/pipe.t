@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A batch through a pipe that stays open: what has come is written, and others may write."""
 
+import json
 import os
 import subprocess
 import sys
@@ -83,6 +84,29 @@ def check_errors():
            "its status is that of the error", status, errors)
 
 
+def check_warmup():
+    """What the pipe brings up warms up while it is open, though nothing more comes."""
+    def warm():
+        return json.loads(xlb("-j", "-s", "backend", "show", "10.0.0.3").stdout)[0]["warm"]
+
+    xlb("service", "change", WEB, "warmup", "2", status=0)
+    xlb("backend", "change", "10.0.0.3", "health", "down", status=0)
+    pipe = Pipe()
+    pipe.write("backend change 10.0.0.3 health up\n")
+    deadline = time.monotonic() + PATIENCE
+    seen = [100]
+    while (len(seen) < 2 or seen[-1] != 100) and time.monotonic() < deadline:
+        if warm() != seen[-1]:
+            seen.append(warm())
+    tap.ok(seen[-1] == 100 and len(seen) > 3 and seen[1:] == sorted(seen[1:]), "steps are taken",
+           seen)
+    xlb("backend", "change", "10.0.0.3", "health", "down", status=0)
+    pipe.write("backend change 10.0.0.3 health up\n")
+    tap.equal(pipe.end(), (0, ""), "the end does not wait for them")
+    tap.ok(warm() < 100, "which are left for others")
+    xlb("service", "change", WEB, "warmup", "0", status=0)
+
+
 def check_quotes():
     done = xlb("-batch", "-", text='"service" add "192.0.2.2:80/tcp" table "251" # "\n')
     tap.equal((done.returncode, done.stderr), (0, ""), "words may stand in quotes")
@@ -98,6 +122,7 @@ def main():
     maps_make()
     check_written()
     check_errors()
+    check_warmup()
     check_quotes()
     tap.done()
 
