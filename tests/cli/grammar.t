@@ -115,7 +115,8 @@ def check_config():
     tap.equal(shown("config", "show"), other + "\n", "config show prints what set takes")
     config = seen.maps["xlb_config"].get(0)
     tap.equal((config["abi"], config["seed"], config["hz"]),
-              (world.ABI, 2 ** 64 - 1, round(1 / __import__("time").clock_getres(6))), "in xlb_config")
+              (world.ABI, 2 ** 64 - 1, round(1 / __import__("time").clock_getres(6))),
+              "in xlb_config")
     sources = (" tunnel4 10.0.9.1 tunnel6 fd00:9::1 nat4 10.0.9.2,10.0.9.3 nat6 "
                + ",".join(f"fd00:9::{n}" for n in range(1, 9)) + " gue 6081")
     xlb("config", "set", *sources.split(), status=0)

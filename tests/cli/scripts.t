@@ -234,8 +234,8 @@ def check_drain():
 
 def check_warmup():
     def warm():
-        return [each["warm"] for each in json.loads(xlb("-j", "-s", "backend", "show", "10.0.0.1:80",
-                                                        "service", WEB4, status=0).stdout)]
+        shown = xlb("-j", "-s", "backend", "show", "10.0.0.1:80", "service", WEB4, status=0)
+        return [each["warm"] for each in json.loads(shown.stdout)]
 
     run("xlb-service", "change", WEB4, "warmup", "2")
     run("xlb-backend", "down", "web1")
