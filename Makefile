@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The only entry points: deps, all, install, uninstall, demo, check, bench, clean.
+# The only entry points: deps, all, install, uninstall, demo, check, check-kernels, bench,
+# clean.
 
 VERSION = 0.1
 PREFIX = /usr/local
@@ -24,6 +25,7 @@ RUN_PACKAGES = bpftool iproute2 jq
 TEST_PACKAGES = bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-ping \
 	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-scapy shellcheck \
 	strace tcpdump util-linux wrk
+KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86
 
 BPF_HEADERS = $(wildcard bpf/*.h)
 OBJECTS = bpf/xlb.o bpf/decap.o
@@ -94,6 +96,15 @@ check: deps
 	@$(MAKE) --no-print-directory all $(UNIT_TESTS)
 	prove --exec '' $(PROVE_FLAGS) $(TESTS)
 
+tests/kernels/verify: tests/kernels/verify.c loader/object.o
+	$(CC) $(CFLAGS) $(XLB_CFLAGS) -Iloader $^ $(shell pkg-config --cflags --libs libbpf) -o $@
+
+# With KERNELS="5.10 6.1" on these alone.
+check-kernels: deps
+	@tests/deps.sh $(KERNEL_PACKAGES)
+	@$(MAKE) --no-print-directory all tests/kernels/verify
+	tests/kernels/run $(KERNELS)
+
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@tests/demo/demo.sh
@@ -123,6 +134,6 @@ uninstall:
 
 clean:
 	rm -f bpf/*.o loader/*.o loader/xlb loader/xlb-probe loader/object.path \
-		tests/bench/*.o tests/bench/bench $(UNIT_TESTS)
+		tests/bench/*.o tests/bench/bench tests/kernels/verify $(UNIT_TESTS)
 
-.PHONY: all always bench check clean demo deps install uninstall
+.PHONY: all always bench check check-kernels clean demo deps install uninstall

@@ -100,8 +100,7 @@ static int constant_offset(const struct bpf_object *object, const char *name)
 	return -ENODATA;
 }
 
-/* Tells the kernel, and the program itself. */
-static int object_set_frags(struct bpf_object *object, struct bpf_program *program)
+int object_set_frags(struct bpf_object *object, struct bpf_program *program)
 {
 	struct bpf_map *constants = bpf_object__find_map_by_name(object, ".rodata");
 	int offset = constant_offset(object, "xlb_frags");

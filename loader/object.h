@@ -31,4 +31,8 @@ struct object_size {
 int object_load(const char *path, const char *program, const char *folder,
 		const struct object_size *sizes, bool frags, struct bpf_object **object);
 
+/* Before loading: the program takes frames in pieces, as it and the kernel are told.
+ * 0 or -errno; -ENODATA: it knows nothing of pieces. */
+int object_set_frags(struct bpf_object *object, struct bpf_program *program);
+
 #endif

@@ -34,9 +34,11 @@ usable() {
 	libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
 	libcurl4-openssl-dev) pkg-config --exists libcurl ;;
 	libjansson-dev) pkg-config --exists jansson ;;
+	kmod) command -v modprobe ;;
 	lib*-dev) pkg-config --exists "${1%-dev}" ;;
 	procps) command -v sysctl ;;
 	python3-scapy) /usr/bin/python3 -c 'import scapy' ;;
+	qemu-system-x86) command -v qemu-system-x86_64 ;;
 	util-linux) command -v nsenter && command -v unshare && command -v setpriv ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1

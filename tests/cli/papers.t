@@ -133,7 +133,7 @@ def unknown(words):
     """Those of a command's words that its tool does not know."""
     tool, *rest = words
     if tool == "make":
-        targets = re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE)
+        targets = re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE)
         return [word for word in rest if word not in targets]
     if re.match("xlb(-[a-z]+)?$", tool) and tool not in TOOLS:
         return [tool]

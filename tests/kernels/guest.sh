@@ -1,0 +1,32 @@
+#!/bin/dash
+# SPDX-License-Identifier: GPL-2.0-only
+# Process 1 of a guest: runs the tests and leaves what they say in /run/results, one
+# NAME.tap each.  The file `done` tells that all have been run.
+
+set -u
+
+HERE=$(cd "$(dirname "$0")" && pwd)
+RESULTS=/run/results
+INSTRUCTIONS_MAX=300000
+
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C PYTHONDONTWRITEBYTECODE=1
+ln -s /proc/self/fd /dev/fd
+mount -t bpf bpf /sys/fs/bpf
+cd "$HERE/../.." || exit 1
+
+tap() { # NAME COMMAND...
+	name=$1
+	shift
+	echo "$(cut -d' ' -f1 /proc/uptime) s: $name" >/dev/console
+	"$@" >"$RESULTS/$name.tap" 2>&1 </dev/null ||
+		echo "not ok - $name ended with status $?" >>"$RESULTS/$name.tap"
+}
+
+tap verifier tests/kernels/verify bpf/xlb.o $INSTRUCTIONS_MAX
+tap verifier-decap tests/kernels/verify bpf/decap.o $INSTRUCTIONS_MAX
+tap load tests/kernels/load.sh
+
+: >"$RESULTS/done"
+sync
+echo o >/proc/sysrq-trigger
+sleep 60

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the running kernel's verifier thinks of each program of an object: how many
+ * instructions it looked at, and the deepest stack of programs that call each other.
+ *
+ *	verify OBJECT INSTRUCTIONS_MAX
+ *
+ * TAP: a program that does not load, or over the bound, is not ok.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "object.h"
+
+#define LOG_STATISTICS 4 /* <linux/bpf_verifier.h>: BPF_LOG_STATS */
+#define LOG_SIZE (1 << 16)
+#define FUNCTIONS_MAX 256
+#define CALLS_MAX 8	  /* MAX_CALL_FRAMES */
+#define STACK_MAX 512	  /* MAX_BPF_STACK */
+#define FRAME_ROUNDING 32 /* what kernels up to 6.1 round each function's frame to */
+
+struct functions {
+	unsigned count;
+	unsigned start[FUNCTIONS_MAX + 1]; /* ascending; the last is the end */
+	unsigned frame[FUNCTIONS_MAX];	   /* bytes */
+};
+
+static unsigned checks;
+static bool failed;
+
+static void check(bool ok, const char *label, const char *what)
+{
+	printf("%sok %u - %s: %s\n", ok ? "" : "not ", ++checks, label, what);
+	failed |= !ok;
+}
+
+static void skip(const char *label, const char *what)
+{
+	printf("ok %u - %s: %s # SKIP not on this kernel: since 5.18\n", ++checks, label, what);
+}
+
+static bool insn_calls(const struct bpf_insn *insn)
+{
+	return insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_CALL;
+}
+
+static int ascending(const void *left, const void *right)
+{
+	const unsigned *a = left, *b = right;
+
+	return (*a > *b) - (*a < *b);
+}
+
+/* Functions begin where calls lead. */
+static int functions_find(struct functions *functions, const struct bpf_insn *insns, unsigned count)
+{
+	unsigned unique = 1;
+
+	functions->count = 1;
+	functions->start[0] = 0;
+	for (unsigned at = 0; at < count; at++) {
+		if (!insn_calls(&insns[at]))
+			continue;
+		if (functions->count == FUNCTIONS_MAX)
+			return -E2BIG;
+		functions->start[functions->count++] = at + 1 + insns[at].imm;
+		qsort(functions->start, functions->count, sizeof(unsigned), ascending);
+		unique = 1;
+		for (unsigned i = 1; i < functions->count; i++) {
+			if (functions->start[i] != functions->start[unique - 1])
+				functions->start[unique++] = functions->start[i];
+		}
+		functions->count = unique;
+	}
+	functions->start[functions->count] = count;
+	return 0;
+}
+
+/* "stack depth 96+0+176": a frame each, in the order of the functions. */
+static int frames_read(struct functions *functions, const char *log)
+{
+	const char *at = strstr(log, "stack depth ");
+
+	if (!at)
+		return -ENODATA;
+	at += strlen("stack depth ");
+	for (unsigned i = 0; i < functions->count; i++) {
+		char *end;
+
+		functions->frame[i] = strtoul(at, &end, 10);
+		if (end == at)
+			return -ENODATA;
+		at = end + (*end == '+');
+	}
+	return 0;
+}
+
+/* The most that a function and what it calls have on the stack at once. */
+static unsigned stack_deepest(const struct functions *functions, const struct bpf_insn *insns,
+			      unsigned function, unsigned calls)
+{
+	unsigned frame = functions->frame[function] ?: 1, deepest = 0;
+
+	for (unsigned at = functions->start[function]; calls && at < functions->start[function + 1];
+	     at++) {
+		unsigned target = at + 1 + insns[at].imm, stack;
+		const unsigned *called;
+
+		if (!insn_calls(&insns[at]))
+			continue;
+		called = bsearch(&target, functions->start, functions->count, sizeof(unsigned),
+				 ascending);
+		stack = stack_deepest(functions, insns, called - functions->start, calls - 1);
+		if (stack > deepest)
+			deepest = stack;
+	}
+	return deepest + (frame + FRAME_ROUNDING - 1) / FRAME_ROUNDING * FRAME_ROUNDING;
+}
+
+static void report(const char *label, const struct bpf_program *program, const char *log,
+		   unsigned long bound)
+{
+	const struct bpf_insn *insns = bpf_program__insns(program);
+	const char *processed = strstr(log, "processed ");
+	struct functions functions;
+	unsigned long verified;
+	char line[80];
+
+	if (!processed || functions_find(&functions, insns, bpf_program__insn_cnt(program)) ||
+	    frames_read(&functions, log)) {
+		check(false, label, "the verifier's log is not understood");
+		printf("# %s\n", log);
+		return;
+	}
+	verified = strtoul(processed + strlen("processed "), NULL, 10);
+	snprintf(line, sizeof(line), "instructions = %lu", verified);
+	check(verified <= bound, label, line);
+	snprintf(line, sizeof(line), "stack = %u", stack_deepest(&functions, insns, 0, CALLS_MAX));
+	check(true, label, line);
+}
+
+/* The last lines tell why. */
+static void log_print(const char *log)
+{
+	size_t length = strlen(log);
+	const char *at = log + (length > 2000 ? length - 2000 : 0);
+
+	while (*at) {
+		int line = strcspn(at, "\n");
+
+		printf("# %.*s\n", line, at);
+		at += line + (at[line] == '\n');
+	}
+}
+
+/* One program of the object, the others left out, without pinning anything. */
+static struct bpf_program *program_prepare(struct bpf_object *object, const char *name)
+{
+	struct bpf_program *program, *wanted = NULL;
+	struct bpf_map *map;
+
+	bpf_object__for_each_program(program, object)
+	{
+		bool is = !strcmp(bpf_program__name(program), name);
+
+		bpf_program__set_type(program, BPF_PROG_TYPE_XDP);
+		bpf_program__set_autoload(program, is);
+		if (is)
+			wanted = program;
+	}
+	bpf_object__for_each_map(map, object) bpf_map__set_pin_path(map, NULL);
+	return wanted;
+}
+
+static void program_verify(const char *path, const char *name, bool frags, unsigned long bound)
+{
+	const char *file = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	struct bpf_object *object = bpf_object__open_file(path, NULL);
+	struct bpf_program *program = program_prepare(object, name);
+	char *log = calloc(1, LOG_SIZE), label[80];
+	int error = frags ? object_set_frags(object, program) : 0;
+
+	snprintf(label, sizeof(label), "%s %s%s", file, name, frags ? " for frames in pieces" : "");
+	if (error == -ENODATA)
+		goto out;
+	bpf_program__set_log_level(program, LOG_STATISTICS);
+	bpf_program__set_log_buf(program, log, LOG_SIZE);
+	error = bpf_object__load(object);
+	if (frags && error == -EINVAL && !*log) {
+		skip(label, "instructions");
+		skip(label, "stack");
+	} else if (error) {
+		check(false, label, strerror(-error));
+		log_print(log);
+	} else {
+		report(label, program, log, bound);
+	}
+out:
+	free(log);
+	bpf_object__close(object);
+}
+
+int main(int argc, char **argv)
+{
+	struct bpf_object *object;
+	struct bpf_program *program;
+	unsigned long bound;
+
+	if (argc != 3) {
+		fprintf(stderr, "usage: verify OBJECT INSTRUCTIONS_MAX\n");
+		return 1;
+	}
+	libbpf_set_print(NULL);
+	object = bpf_object__open_file(argv[1], NULL);
+	if (!object) {
+		perror(argv[1]);
+		return 2;
+	}
+	bound = strtoul(argv[2], NULL, 10);
+	bpf_object__for_each_program(program, object)
+	{
+		program_verify(argv[1], bpf_program__name(program), false, bound);
+		/* The one that tools load. */
+		if (!strcmp(bpf_program__section_name(program), "xdp"))
+			program_verify(argv[1], bpf_program__name(program), true, bound);
+	}
+	bpf_object__close(object);
+	printf("1..%u\n", checks);
+	return failed ? 2 : 0;
+}
