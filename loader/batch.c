@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* -batch: the lines of a file as commands, written together. */
+/* The lines of a file as commands; -batch, which writes them together. */
 #define _GNU_SOURCE	/* fopencookie */
 #include <errno.h>
 #include <fcntl.h>
@@ -95,8 +95,8 @@ static FILE *input_open(struct input *input, const char *file)
 	return stream;
 }
 
-static enum status line_run(struct context *context, char *line, const char *file,
-			    unsigned number)
+enum status batch_line(struct context *context, char *line, const char *file, unsigned number,
+		       command_runner *run)
 {
 	char *words[WORDS_MAX];
 	struct args args = { .words = words, .file = file, .line = number };
@@ -104,27 +104,26 @@ static enum status line_run(struct context *context, char *line, const char *fil
 
 	if (why)
 		return args_fail(&args, STATUS_USAGE, "%s", why);
-	return args.count ? command_run(context, &args) : STATUS_DONE;
+	return args.count ? run(context, &args) : STATUS_DONE;
 }
 
-/* The first failure's status. */
-static enum status lines_run(struct input *input, FILE *stream, const char *file)
+enum status batch_lines(struct context *context, FILE *stream, const char *file,
+			command_runner *run)
 {
 	enum status failed = STATUS_DONE, status;
-	struct context *context = input->context;
 	unsigned number = 0;
 	char *line = NULL;
 	size_t size = 0;
 
 	while ((!failed || context->force) && getline(&line, &size, stream) >= 0) {
-		status = line_run(context, line, file, ++number);
+		status = batch_line(context, line, file, ++number, run);
 		if (!failed)
 			failed = status;
 	}
 	free(line);
 	if (ferror(stream))
 		return args_fail(NULL, STATUS_REFUSED, "%s: %s", file, strerror(errno));
-	return failed ?: input->failed;
+	return failed;
 }
 
 /*
@@ -140,7 +139,9 @@ enum status batch_run(struct context *context, const char *file)
 	if (!stream)
 		return args_fail(NULL, STATUS_USAGE, "-batch %s: %s", file, strerror(errno));
 	context->output.batch = true;
-	status = lines_run(&input, stream, file);
+	status = batch_lines(context, stream, file, command_run);
+	if (!status)
+		status = input.failed;
 	fclose(stream);
 	if (status && !context->force) {
 		session_drop(context);

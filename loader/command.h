@@ -50,11 +50,23 @@ extern const struct object unload_object;
 extern const struct object link_object;
 extern const struct object decap_object;
 extern const struct object save_object;
+extern const struct object restore_object;
 
 /* Runs one command line: an object, its verb and the rest. */
 enum status command_run(struct context *context, struct args *args);
 
-/* Runs the lines of a file (- is stdin). */
+/* What is done with the words of a line. */
+typedef enum status command_runner(struct context *context, struct args *args);
+
+/* One line, unless nothing stands there; file is NULL where it is of none. */
+enum status batch_line(struct context *context, char *line, const char *file, unsigned number,
+		       command_runner *run);
+
+/* All lines, or those up to the first failure without -force; that one's status. */
+enum status batch_lines(struct context *context, FILE *stream, const char *file,
+			command_runner *run);
+
+/* -batch: runs the lines of a file (- is stdin) and writes what they ask for. */
 enum status batch_run(struct context *context, const char *file);
 
 #endif

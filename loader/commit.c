@@ -3,7 +3,7 @@
  * Writing what was edited, in stages with a grace period between them where a
  * packet could otherwise see too much:
  *
- *	1. services that are deleted go
+ *	1. services that are deleted go, and VIPs of no service
  *	2. the configuration, if it is fresh or was edited, and VIPs that are new
  *	3. targets that are new; replies are told for what stands and what is to be
  *	4. services change their mode
@@ -73,9 +73,11 @@ static int commit_deletions(struct state *state)
 	for (struct service *service = state->deleted_services; !error && service;
 	     service = service->next)
 		error = erase_service(state, service);
-	if (!error && state->deleted_services)
-		error = clock_grace();
-	return error;
+	if (error || !state->deleted_services)
+		return error;
+	error = clock_grace();
+	/* Others may need the room. */
+	return error ?: erase_vips(state);
 }
 
 /* Those that have their slots: what has none yet has no backend that stands. */

@@ -70,6 +70,8 @@ static void backend_discard(struct state *state, struct backend *backend)
 
 void state_service_delete(struct state *state, struct service *service)
 {
+	bool v4 = address_is4(service->endpoint.address);
+
 	while (service->backends) {
 		struct backend *backend = service->backends;
 
@@ -77,6 +79,8 @@ void state_service_delete(struct state *state, struct service *service)
 		backend_discard(state, backend);
 	}
 	state_service_unindex(state, service);
+	/* It leaves the map before others come in. */
+	state->used[v4 ? MAP_SERVICES4 : MAP_SERVICES6]--;
 	range_release(state, service->value.table.first);
 	for (unsigned i = 0; i < state->count; i++)
 		if (state->list[i] == service)

@@ -9,13 +9,8 @@
 #include "clock.h"
 #include "reply.h"
 
-static int config_load(struct state *state)
+static void config_default(struct state *state)
 {
-	__u32 zero = 0;
-	int error = bpf_map_lookup_elem(state->maps.fd[MAP_CONFIG], &zero, &state->config);
-
-	if (error || state->config.abi)
-		return error;
 	state->config = (struct xlb_config){
 		.hz = clock_hz(),
 		.seed = XLB_SEED_DEFAULT,
@@ -25,7 +20,16 @@ static int config_load(struct state *state)
 		.records = XLB_RECORDS_DEFAULT,
 		.gue_port = XLB_GUE_PORT_DEFAULT,
 	};
-	return 0;
+}
+
+static int config_load(struct state *state)
+{
+	__u32 zero = 0;
+	int error = bpf_map_lookup_elem(state->maps.fd[MAP_CONFIG], &zero, &state->config);
+
+	if (!error && !state->config.abi)
+		config_default(state);
+	return error;
 }
 
 static int slots_load(struct state *state, bool write)
@@ -207,17 +211,21 @@ static void leftovers_find(struct state *state)
 		state->repair |= reply_differs(&state->replies[i]);
 }
 
-static int load(struct state *state, bool write)
+static int room_make(struct state *state)
 {
 	const __u32 *entries = state->maps.entries;
-	int error;
 
 	state->list = calloc((size_t)entries[MAP_SERVICES4] + entries[MAP_SERVICES6],
 			       sizeof(state->list[0]));
 	state->by_id = calloc(entries[MAP_TARGETS], sizeof(state->by_id[0]));
-	if (!state->list || !state->by_id)
-		return -ENOMEM;
-	error = config_load(state);
+	return state->list && state->by_id ? 0 : -ENOMEM;
+}
+
+static int load(struct state *state, bool write)
+{
+	int error = room_make(state);
+
+	error = error ?: config_load(state);
 	error = error ?: slots_load(state, write);
 	error = error ?: services_load(state);
 	error = error ?: targets_load(state);
@@ -252,4 +260,23 @@ int state_open(struct state **state, const char *pin, bool write)
 		return error;
 	state_free(*state);
 	return try(state, pin, write, true);
+}
+
+int state_blank(struct state **state, const char *pin)
+{
+	int error;
+
+	*state = calloc(1, sizeof(**state));
+	if (!*state)
+		return -ENOMEM;
+	error = maps_open(&(*state)->maps, pin, false);
+	error = error ?: room_make(*state);
+	if (error)
+		return error;
+	/* Only their sizes are wanted, and nothing is to get into them. */
+	maps_close(&(*state)->maps);
+	config_default(*state);
+	(*state)->targets = calloc((*state)->maps.entries[MAP_TARGETS],
+				   sizeof((*state)->targets[0]));
+	return (*state)->targets ? 0 : -ENOMEM;
 }

@@ -26,6 +26,7 @@ static const struct object *const objects[] = {
 	&link_object,
 	&decap_object,
 	&save_object,
+	&restore_object,
 };
 
 #define OBJECTS (sizeof(objects) / sizeof(objects[0]))

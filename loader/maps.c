@@ -171,11 +171,14 @@ int maps_open(struct maps *maps, const char *pin, bool lock)
 
 void maps_close(struct maps *maps)
 {
-	for (enum map map = 0; map < MAP_COUNT; map++)
+	for (enum map map = 0; map < MAP_COUNT; map++) {
 		if (maps->fd[map] >= 0)
 			close(maps->fd[map]);
+		maps->fd[map] = -1;
+	}
 	if (maps->lock >= 0)
 		close(maps->lock);
+	maps->lock = -1;
 }
 
 enum status maps_fail(const struct args *args, const struct maps *maps, int error)

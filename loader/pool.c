@@ -94,9 +94,12 @@ static void ids_in_slots(const struct state *state, bool *taken)
 {
 	for (unsigned i = 0; i < state->count; i++) {
 		const struct service *service = state->list[i];
-		const struct xlb_slot *slots = state_slots(state, service);
+		const struct xlb_slot *slots;
 
-		for (__u32 slot = 0; service->placed && slot < service->value.table.size; slot++)
+		if (!service->placed)
+			continue;
+		slots = state_slots(state, service);
+		for (__u32 slot = 0; slot < service->value.table.size; slot++)
 			taken[slots[slot].current] = taken[slots[slot].previous] = true;
 	}
 }

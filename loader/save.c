@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "save.h"
 #include "service.h"
 #include "session.h"
 
@@ -43,10 +44,11 @@ static int save_services(struct output *output, const struct state *state)
 	return error;
 }
 
-static int save(struct output *output, const struct state *state)
+int save_print(struct output *output, struct state *state)
 {
 	int error;
 
+	services_sort(state);
 	output->usual = true;
 	output_object(output, NULL);
 	output_line(output, 0);
@@ -73,8 +75,7 @@ static enum status cmd_save(struct context *context, struct args *args)
 	state = session_edit(context, args);
 	if (!state)
 		return STATUS_REFUSED;
-	services_sort(state);
-	error = save(&context->output, state);
+	error = save_print(&context->output, state);
 	session_drop(context);
 	return error ? args_fail(args, STATUS_REFUSED, "%s", strerror(-error)) : STATUS_DONE;
 }

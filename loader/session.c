@@ -9,18 +9,25 @@
 #include "session.h"
 #include "warn.h"
 
-static struct state *open_or_tell(const struct context *context, const struct args *args,
-				  bool write)
+/* The state, or NULL after saying what the error of opening it means. */
+static struct state *opened_or_tell(const struct args *args, struct state *state, int error)
 {
 	static const struct maps none;
-	struct state *state;
-	int error = state_open(&state, context->pin, write);
 
 	if (!error)
 		return state;
 	maps_fail(args, state ? &state->maps : &none, error);
 	state_free(state);
 	return NULL;
+}
+
+static struct state *open_or_tell(const struct context *context, const struct args *args,
+				  bool write)
+{
+	struct state *state;
+	int error = state_open(&state, context->pin, write);
+
+	return opened_or_tell(args, state, error);
 }
 
 struct state *session_edit(struct context *context, const struct args *args)
@@ -33,6 +40,14 @@ struct state *session_edit(struct context *context, const struct args *args)
 struct state *session_view(struct context *context, const struct args *args)
 {
 	return open_or_tell(context, args, false);
+}
+
+struct state *session_blank(struct context *context, const struct args *args)
+{
+	struct state *state;
+	int error = state_blank(&state, context->pin);
+
+	return opened_or_tell(args, state, error);
 }
 
 enum status session_commit(struct context *context, const struct args *args)

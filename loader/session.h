@@ -18,6 +18,12 @@ struct state *session_edit(struct context *context, const struct args *args);
  */
 struct state *session_view(struct context *context, const struct args *args);
 
+/*
+ * A state of the same sizes that cannot be written, and in which nothing is
+ * configured.  The caller ends with state_free().  NULL after saying why there is none.
+ */
+struct state *session_blank(struct context *context, const struct args *args);
+
 /* Writes what is pending, if anything, and releases the lock. */
 enum status session_commit(struct context *context, const struct args *args);
 

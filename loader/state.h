@@ -73,7 +73,7 @@ struct state {
 	struct reply *replies;		/* by end; room for `reply_room` */
 	unsigned reply_count, reply_room;
 	bool untold;			/* flows were recorded that need it no more */
-	unsigned used[MAP_COUNT];	/* entries, deleted ones included */
+	unsigned used[MAP_COUNT];	/* entries, deleted backends included */
 	struct xlb_table *ranges;	/* slots in use, by first (pool.c) */
 	unsigned range_count;
 	__u16 *free_ids;		/* in the order to give them out (pool.c) */
@@ -86,6 +86,12 @@ struct state {
  */
 int state_open(struct state **state, const char *pin, bool write);
 void state_free(struct state *state);
+
+/*
+ * A state of the same sizes in which nothing is configured, as those of fresh maps.
+ * It can be edited and looked at, but not written.
+ */
+int state_blank(struct state **state, const char *pin);
 
 /* How a backend stands, operator and checker together, once its service is judged. */
 enum xlb_state backend_state(const struct backend *backend);

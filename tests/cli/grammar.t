@@ -15,7 +15,7 @@ import tap  # noqa: E402
 
 WEB = "192.0.2.1:80/tcp"
 OBJECTS = ("service", "backend", "config", "flow", "stats", "lookup", "load", "unload", "link",
-           "decap", "save")
+           "decap", "save", "restore")
 
 # As `show` prints it, one line each, in its order.
 SERVICES = """\

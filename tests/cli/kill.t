@@ -70,6 +70,25 @@ MIXED = SHARED + f"# committed apart\nservice change {OTHER} mode nat\n"
 PORT = ALONE + f"service add {PORTS} table 251\n"
 OVERLAPPING = PORT + f"# committed apart\nbackend add 10.0.0.1 service {PORTS}\n"
 
+# All of it otherwise: services gone, new, of another mode or table; backends gone, new,
+# moved; what is not named has no source any more.
+RESTORED = f"""\
+config set settle 9 tunnel6 fd00::9
+service add {WEB} table 251
+backend add 10.0.0.1:8080 service {WEB} weight 5
+backend add 10.0.0.4:8080 service {WEB}
+service add 192.0.2.3:80/tcp table 251 mode ipip
+backend add [fd00::5] service 192.0.2.3:80/tcp
+service add 192.0.2.4:80/tcp table 251 mode dr
+backend add 10.0.2.1 service 192.0.2.4:80/tcp state down
+backend add 10.0.2.2 service 192.0.2.4:80/tcp
+service add *:81/tcp table 257
+backend add 10.0.0.2:8080 service *:81/tcp
+"""
+FILE = tempfile.NamedTemporaryFile("w")
+FILE.write(RESTORED)
+FILE.flush()
+
 # What runs before, and the lines of the call that is killed.
 CASES = (
     ("backend add", STATE, [f"backend add 10.0.0.4:8080 service {WEB}"]),
@@ -174,6 +193,7 @@ CASES = (
     ("a backend passed on", SHARED,
      [f"backend del 10.0.0.1:8080 service {OTHER}", "service add *:81/tcp table 251",
       "backend add 10.0.0.1:8080 service *:81/tcp"]),
+    ("a restore", MODES, ["# of many changes", f"restore {FILE.name}"]),
 )
 
 

@@ -4,15 +4,14 @@
 
 import json
 import os
-import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world  # noqa: E402
+from keywords import COMMANDS, batches  # noqa: E402
 from world import World, maps_make, maps_remove, xlb  # noqa: E402
 import tap  # noqa: E402
 
-WEB = "192.0.2.1:80/tcp"
 SIZES = dict(world.SIZES, xlb_services4=8)
 HEADER = "# printed by xlb save\n"
 CONFIG = "config set seed 0x786c622d73656564 settle 30 idle 900 table 16381 records 4096 gue 6080\n"
@@ -62,14 +61,6 @@ backend change 10.0.0.1 service 192.0.2.1:*/tcp state drain
 backend add [fd00::a:1]:443 weight 2 service [2001:db8::1]:443/tcp
 """
 
-# Values for what a usage text calls by these names; names of keywords come first.
-VALUES = {"tunnel4": ["10.0.9.1"], "tunnel6": ["fd00:9::1"],
-          "nat4": ["10.0.9.1", "10.0.9.1,10.0.9.2"], "nat6": ["fd00:9::1", "fd00:9::1,fd00:9::2"],
-          "N": ["7"], "SECONDS": ["5"], "SIZE": ["263"], "PORT": ["6081"]}
-# What the command stands behind.
-COMMANDS = {"config": "config set", "service": "service add 192.0.2.2:80/tcp",
-            "backend": f"backend add 10.0.0.2 service {WEB}"}
-
 
 def fresh(*texts):
     """Maps in which these batches have been run."""
@@ -118,39 +109,21 @@ def check_json():
                for words in map(str.split, lines) if words[0] == "backend"], "and backends")
 
 
-def grammar(name):
-    """[(keyword, value)] of all that a command takes, as its usage has it."""
-    usage = xlb(name, "help", status=0).stdout
-    kinds = dict(re.findall(r"^([A-Z]+) := \{ (.*) \}$", usage, re.MULTILINE))
-    command = re.split(r"\n       xlb ", usage)[0]
-    found = []
-    for keyword, values in re.findall(r"\[ ([a-z]\w*) (\{ .*? \}|[A-Z]\S*) \]", command):
-        kind = values.split("[")[0]
-        if keyword == "service":
-            continue
-        if keyword not in VALUES and kind not in VALUES:
-            values = kinds.get(kind, values)
-        choices = VALUES.get(keyword) or VALUES.get(kind) or re.findall(r"[a-z]\w*", values)
-        found += [(keyword, choice) for choice in choices]
-    return found
-
-
 def check_keywords(name):
     """Whatever a command takes is saved, and comes back."""
-    base = f"config set table 251\nservice add {WEB}\n" if name != "config" else ""
-    fresh(base, COMMANDS[name] + (" gue 6080" if name == "config" else "") + "\n")
+    plain, given = batches(name)
+    fresh(plain)
     unchanged, changing = saved(), set()
-    for keyword, value in grammar(name):
-        line = f"{COMMANDS[name]} {keyword} {value}"
-        fresh(base, line + "\n")
+    for keyword, batch in given:
+        fresh(batch)
         text, meaning = saved(), shown()
         fresh(text)
-        tap.equal((saved(), shown()), (text, meaning), f"{line}: survives")
+        tap.equal((saved(), shown()), (text, meaning), f"{batch.splitlines()[-1]}: survives")
         if text != unchanged:
             changing.add(keyword)
-    tap.equal(changing, {keyword for keyword, _ in grammar(name)},
-              f"every keyword of {name} is saved")
-    return {keyword for keyword, _ in grammar(name)}
+    keywords = {keyword for keyword, _ in given}
+    tap.equal(changing, keywords, f"every keyword of {name} is saved")
+    return keywords
 
 
 def main():

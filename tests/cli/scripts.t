@@ -298,6 +298,12 @@ ERRORS = (
     (2, "xlb-backend show web2", "xlb-backend: show web2: no such backend"),
     (1, "xlb-save -x", "xlb-save: -x: unknown option, see xlb-save -h"),
     (1, "xlb-save all", "xlb-save: all: unknown option, see xlb-save -h"),
+    (1, "xlb-restore", "xlb-restore: which file? FILE, or - for the standard input"),
+    (1, "xlb-restore -n", "xlb-restore: which file? FILE, or - for the standard input"),
+    (1, "xlb-restore -x", "xlb-restore: -x: unknown option, see xlb-restore -h"),
+    (1, "xlb-restore a b", "xlb-restore: b: nothing more is expected here"),
+    (1, "xlb-restore /nonexistent", "xlb-restore: /nonexistent: No such file or directory"),
+    (2, "xlb-restore /", "xlb-restore: /: Is a directory"),
     (1, "xlb-stat -x", "xlb-stat: -x: unknown option, see xlb-stat -h"),
     (1, "xlb-stat -w", "xlb-stat: -w : not a number of seconds from 1 to 86400"),
     (1, "xlb-stat -w 0", "xlb-stat: -w 0: not a number of seconds"),
@@ -324,7 +330,7 @@ def check_errors():
               "a word with blanks cannot become two")
     maps_remove()
     for words in ("xlb-service show", "xlb-service add " + WEB4, "xlb-backend add web1",
-                  "xlb-backend down web1", "xlb-stat", "xlb-save"):
+                  "xlb-backend down web1", "xlb-stat", "xlb-save", "xlb-restore -"):
         done = run(*words.split())
         tap.ok(done.returncode == 2 and "no maps of xlb" in done.stderr and
                done.stderr.count("\n") == 1, f"without maps: {words}", done.returncode, done.stderr)
@@ -411,10 +417,33 @@ def check_save():
     tap.equal((done.returncode, done.stdout, done.stderr),
               (0, xlb("save", status=0).stdout, ""), "xlb-save prints what xlb save does")
     tap.equal(done.stdout.count("service add"), 3, "which is all there is")
+    wanted = done.stdout.replace("table 251 settle 30 ", "table 251 settle 3 ")
+    with tempfile.NamedTemporaryFile("w", prefix="with blanks ") as file:
+        file.write(wanted)
+        file.flush()
+        before = World().snapshot()
+        done = run("xlb-restore", "-n", file.name)
+        tap.equal((done.returncode, done.stdout.splitlines(), done.stderr),
+                  (0, [f"service change {each} settle 3" for each in (WEB4, DNS, WEB6)], ""),
+                  "xlb-restore -n prints the changes")
+        tap.ok(World().snapshot() == before, "and makes none")
+        done = run("xlb-restore", file.name)
+        tap.equal((done.returncode, done.stdout + done.stderr, run("xlb-save").stdout),
+                  (0, "", wanted), "xlb-restore makes them")
+        file.write("backend add web1\n")
+        file.flush()
+        done = run("xlb-restore", file.name)
+        tap.equal((done.returncode, done.stdout, done.stderr),
+                  (1, "", f"xlb-restore: {file.name}:6: backend add web1: the address is not "
+                          "a.b.c.d or [IPv6]\n"), "an error names the file and its line")
+    done = run("xlb-restore", "-", text="service add 192.0.2.1:80\n")
+    tap.ok(done.returncode == 1 and done.stderr.startswith("xlb-restore: -:1: service add "),
+           "from the standard input, too", done.stderr)
+    tap.equal(run("xlb-restore", "-", text=wanted).returncode, 0, "which may be what is there")
 
 
 def check_help():
-    for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save"):
+    for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore"):
         for option in ("-h", "--help"):
             done = run(tool, option)
             tap.ok(done.returncode == 0 and re.match(rf"Usage: {tool}\s", done.stdout) and
@@ -428,7 +457,7 @@ def check_install():
         # Without a rebuild for that prefix, which belongs to the tree of the others.
         run(*make, "-o", "all", "install")
         sbin = os.path.join(folder, "opt/xlb/sbin")
-        for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save"):
+        for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore"):
             done = run(os.path.join(sbin, tool), "-V", variables={"PATH": "/usr/bin:/bin"})
             tap.equal((done.returncode, done.stdout), (0, xlb("-V").stdout.replace("xlb", tool)),
                       f"{tool} runs where it is installed")
