@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world  # noqa: E402
@@ -326,20 +327,18 @@ def check_batch():
 
 
 def random_configuration(source):
-    """A file of some services in some modes, with some of few backends."""
+    """A file of some services in some modes, with some of few backends, shared ones too."""
     pick = source.choice
     lines = [f"config set table {pick((251, 251, 251, 257))} settle {pick((3, 30))} "
              f"tunnel4 10.0.9.1 tunnel6 fd00:9::1 nat4 10.0.9.{pick((2, 3))} nat6 fd00:9::2"
              + pick(("", "", "", "", "", "", " seed 5"))]
-    free = {f"10.0.0.{n}" for n in range(1, 9)}
     for service in (WEB, "192.0.2.1:81/tcp", "192.0.2.2:80/tcp", "*:80/tcp"):
         if source.random() < 0.3:
             continue
         lines.append(f"service add {service}" + pick(("", f" mode {pick(MODES)}"))
                      + pick(("", "", "", " hash source")) + pick(("", "", " settle 5")))
-        for backend in source.sample(sorted(free), source.randrange(min(4, len(free) + 1))):
-            free.discard(backend)
-            lines.append(f"backend add {backend} service {service}"
+        for number in source.sample(range(1, 9), source.randrange(4)):
+            lines.append(f"backend add 10.0.0.{number} service {service}"
                          + pick(("", f" weight {pick((0, 2, 5))}"))
                          + pick(("", f" state {pick(('up', 'down', 'drain'))}")))
     return "\n".join(lines) + "\n"
@@ -371,6 +370,39 @@ def check_random():
     tap.equal(wrong[:2], [], f"from each to the next of {len(texts)} configurations")
 
 
+def timed(what, *words, **options):
+    """Runs xlb and tells how long it took, which is nobody's fault on a busy machine."""
+    started = time.monotonic()
+    done = xlb(*words, status=0, **options)
+    print(f"# {what}: {time.monotonic() - started:.2f} s")
+    return done
+
+
+def check_large(table):
+    """1,000 services of 20 backends: into empty maps, over the same, over others."""
+    room = (table + world.SLOTS_PER_VALUE) // world.SLOTS_PER_VALUE
+    sizes = {"xlb_slots": 1000 * room, "xlb_targets": 24001}
+    sizes.update({f"xlb_{name}": 24000 for name in ("backends", "replies4", "replies6",
+                                                    "nexthops", "stats")})
+    maps_remove()
+    maps_make(sizes=sizes)
+    services = [f"192.0.{i // 250}.{i % 250}:80/tcp" for i in range(1000)]
+    text = f"config set table {table}\n" + "".join(
+        f"service add {service}\n" + "".join(
+            f"backend add 10.{i // 250}.{i % 250}.{n + 1} service {service}\n" for n in range(20))
+        for i, service in enumerate(services))
+    what = f"1,000 services of 20 backends, tables of {table}"
+    timed(f"{what}, restored into empty maps", "restore", "-", text=text)
+    saves = timed("saved", "save").stdout
+    tap.equal(timed("compared with what they are", "restore", "-", "print", text=saves).stdout, "",
+              f"{what}: restored")
+    other = re.sub(r"(add 10\.\S+\.7 .*)", r"\1 weight 3", text.replace("10.1.7.", "10.9.7."))
+    timed("1,000 weights changed and 20 backends", "restore", "-", text=other)
+    tap.equal(printed(other), [], f"{what}: and changed")
+    timed("and back", "restore", "-", text=saves)
+    tap.ok(saved() == saves, f"{what}: and restored")
+
+
 def main():
     if not shutil.which("strace"):
         world.skip_all("needs strace")
@@ -386,6 +418,8 @@ def main():
     check_room()
     check_batch()
     check_random()
+    for table in (1021, 16381):
+        check_large(table)
     tap.done()
 
 
