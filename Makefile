@@ -28,15 +28,16 @@ TEST_PACKAGES = bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-
 KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86
 
 BPF_HEADERS = $(wildcard bpf/*.h)
-OBJECTS = bpf/xlb.o bpf/decap.o
+OBJECTS = bpf/xlb.o bpf/decap.o bpf/probe.o
 LOADER_SOURCES = $(filter-out loader/probe%,$(wildcard loader/*.c))
 LOADER_OBJECTS = $(LOADER_SOURCES:.c=.o)
 LIBRARIES = libbpf libelf libmnl jansson
 # The prober, and what it shares with the helper.
 PROBE_SOURCES = $(wildcard loader/probe*.c)
 PROBE_OBJECTS = $(PROBE_SOURCES:.c=.o) \
-	$(addprefix loader/,args.o endpoint.o maps.o words.o)
-PROBE_LIBRARIES = libbpf libelf libcurl
+	$(addprefix loader/,args.o endpoint.o maps.o netlink_ask.o object.o sysctl.o \
+		words.o)
+PROBE_LIBRARIES = libbpf libelf libmnl libcurl
 BENCH_HEADERS = $(wildcard tests/bench/*.h) bpf/xlb_abi.h
 BENCH_SOURCES = $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
@@ -52,7 +53,8 @@ all: $(OBJECTS) loader/xlb loader/xlb-probe
 bpf/%.o: bpf/%.bpf.c $(BPF_HEADERS)
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-loader/%.o: loader/%.c $(wildcard loader/*.h) $(wildcard bpf/*_abi.h) Makefile
+loader/%.o: loader/%.c $(wildcard loader/*.h) $(wildcard bpf/*_abi.h) bpf/probe_mark.h \
+		Makefile
 	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(shell pkg-config --cflags $(LIBRARIES) libcurl) -c $< -o $@
 
 # The object's place is compiled in: made anew when it is another.

@@ -48,6 +48,15 @@ int object_find(const char *given, char *path)
 	return -ENOENT;
 }
 
+int object_find_beside(const char *name, char *path)
+{
+	int error = object_find(NULL, path);
+	char *slash = strrchr(path, '/'), *start = slash ? slash + 1 : path;
+
+	snprintf(start, PATH_MAX - (start - path), "%s", name);
+	return error || access(path, R_OK) ? -ENOENT : 0;
+}
+
 static __u32 size_wanted(const struct object_size *sizes, const char *name)
 {
 	for (; sizes && sizes->map; sizes++)

@@ -14,6 +14,9 @@
  */
 int object_find(const char *given, char *path);
 
+/* Another object file of this folder: 0 or -ENOENT. */
+int object_find_beside(const char *name, char *path);
+
 /* How many entries a map is to have when it is made. */
 struct object_size {
 	const char *map;	/* NULL ends the list */

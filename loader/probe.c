@@ -23,7 +23,7 @@ static const char usage[] =
 	"                         [ rise N ] [ fall N ] [ jitter PERCENT ]\n"
 	"SERVICE := ADDRESS:PORT/PROTOCOL\n"
 	"TYPE := { tcp TCP | http TCP HTTP | https TCP HTTP HTTPS | exec EXEC }\n"
-	"TCP := [ port N ]\n"
+	"TCP := [ port N ] [ via { address | vip } ] [ source ADDRESS ]\n"
 	"HTTP := [ host NAME ] [ path PATH ] [ status N[-N] ] [ match TEXT ]\n"
 	"HTTPS := [ verify { on | off } ] [ ca FILE ]\n"
 	"EXEC := command PROGRAM [ ARGUMENT ]..., after all else\n"
@@ -50,6 +50,7 @@ static void configuration_reload(struct prober *prober)
 		return;
 	}
 	prober->config = config;
+	prober->way.refused = false;
 	checks_change(prober);
 	probe_config_free(&old);
 	timer_set(&prober->loop, &prober->follow, loop_now());
@@ -158,6 +159,7 @@ static enum status probe_file(struct prober *prober)
 			       : prober_run(prober);
 		checks_free(prober);
 		http_end(prober);
+		way_close(&prober->way);
 		loop_close(&prober->loop);
 		if (signals >= 0)
 			close(signals);

@@ -9,6 +9,7 @@
 #include "probe_config.h"
 #include "probe_health.h"
 #include "probe_loop.h"
+#include "probe_way.h"
 
 /* Room for what is kept of a command's output. */
 #define SAID_SIZE 160
@@ -27,6 +28,7 @@ struct prober {
 	struct timer follow;		/* when to read them again */
 	CURLM *multi;			/* NULL until it is wanted */
 	struct timer multi_timer;
+	struct way way;			/* to VIPs */
 	enum status status;
 };
 
@@ -61,6 +63,7 @@ struct check {
 	struct endpoint service, end;
 	enum xlb_state mapped;		/* its health, as the map had it last */
 	bool seen;			/* in the map, when that was read last */
+	__u32 mark;			/* of sockets to the VIP there; 0: it has none */
 	struct health health;
 	bool warned, unsure;		/* what the last result was, if told */
 	bool probed;			/* there was a result */
@@ -96,8 +99,14 @@ extern const struct prober_kind exec_kind;
 /* For http_kind, once all its checks are gone. */
 void http_end(struct prober *prober);
 
-/* The port that is connected to. */
-__u16 check_port(const struct check *check);
+/* What is connected to: the backend, or the VIP there. */
+void check_end(const struct check *check, struct endpoint *end);
+
+/* A socket to connect there, or -errno where there can be none. */
+int check_socket(const struct check *check);
+
+/* What such an error means. */
+const char *check_trouble(int error);
 
 /* A new check of a backend, NULL without memory; it has room for its timer. */
 struct check *check_new(struct prober *prober, const struct probe *probe);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "probe.h"
 
@@ -22,9 +24,32 @@ static const struct prober_kind *kind(const struct check *check)
 	return kinds[check->probe->type];
 }
 
-__u16 check_port(const struct check *check)
+void check_end(const struct check *check, struct endpoint *end)
 {
-	return check->probe->port ? check->probe->port : check->end.port;
+	*end = check->probe->vip ? check->service : check->end;
+	if (check->probe->port)
+		end->port = check->probe->port;
+}
+
+int check_socket(const struct check *check)
+{
+	const struct probe *probe = check->probe;
+	struct endpoint end;
+	int file, error;
+
+	check_end(check, &end);
+	file = socket(address_is4(end.address) ? AF_INET : AF_INET6,
+		      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (file < 0)
+		return -errno;
+	if (!probe->vip)
+		return file;
+	error = check->mark ? way_socket(file, check->mark, probe->source, &end, &check->end)
+			    : -EOPNOTSUPP;
+	if (!error)
+		return file;
+	close(file);
+	return error;
 }
 
 static void say(const struct check *check, const char *what, const char *reason)
@@ -99,6 +124,18 @@ void check_finish(struct check *check, enum result result, const char *format, .
 	check_wait(check);
 }
 
+const char *check_trouble(int error)
+{
+	switch (error) {
+	case EAFNOSUPPORT:
+		return "via vip: the backend is of another family: which source? source ADDRESS";
+	case EOPNOTSUPP:
+		return "via vip: backends of this mode do not have the VIP";
+	default:
+		return strerror(error);
+	}
+}
+
 static void check_begin(struct check *check)
 {
 	const struct probe *probe = check->probe;
@@ -111,7 +148,7 @@ static void check_begin(struct check *check)
 	timer_set(&check->prober->loop, &check->timer, now + probe->timeout);
 	error = kind(check)->begin(check);
 	if (error)
-		check_finish(check, RESULT_UNKNOWN, "%s", strerror(-error));
+		check_finish(check, RESULT_UNKNOWN, "%s", check_trouble(-error));
 }
 
 static void check_timer(void *context)

@@ -32,9 +32,15 @@ static const struct choice switches[] = {
 	{},
 };
 
+static const struct choice vias[] = {
+	{ "address", false },
+	{ "vip", true },
+	{},
+};
+
 /* Each type takes those up to a last one. */
-enum { INTERVAL, TIMEOUT, RISE, FALL, JITTER, OF_EXEC, PORT = OF_EXEC, OF_TCP, HOST = OF_TCP,
-       PATH, STATUS, MATCH, OF_HTTP, VERIFY = OF_HTTP, CA, OF_HTTPS };
+enum { INTERVAL, TIMEOUT, RISE, FALL, JITTER, OF_EXEC, PORT = OF_EXEC, VIA, SOURCE, OF_TCP,
+       HOST = OF_TCP, PATH, STATUS, MATCH, OF_HTTP, VERIFY = OF_HTTP, CA, OF_HTTPS };
 
 static const unsigned keywords_of[] = {
 	[PROBE_TCP] = OF_TCP,
@@ -50,6 +56,8 @@ static const struct keyword probe_keywords[OF_HTTPS + 1] = {
 	[FALL] = { .name = "fall", .type = KEYWORD_NUMBER, .minimum = 1, .maximum = 100 },
 	[JITTER] = { .name = "jitter", .type = KEYWORD_NUMBER, .maximum = 50 },
 	[PORT] = { .name = "port", .type = KEYWORD_NUMBER, .minimum = 1, .maximum = 65535 },
+	[VIA] = { .name = "via", .type = KEYWORD_CHOICE, .choices = vias },
+	[SOURCE] = { .name = "source", .type = KEYWORD_WORD },
 	[HOST] = { .name = "host", .type = KEYWORD_WORD },
 	[PATH] = { .name = "path", .type = KEYWORD_WORD },
 	[STATUS] = { .name = "status", .type = KEYWORD_WORD },
@@ -185,6 +193,30 @@ static enum status request_fill(const struct args *args, const struct keyword *g
 	return STATUS_DONE;
 }
 
+/* By which address a backend is reached. */
+static enum status way_fill(const struct args *args, const struct keyword *given,
+			    struct probe *probe)
+{
+	const char *why;
+
+	probe->vip = given[VIA].given && given[VIA].number;
+	if (probe->vip && address_is_any(probe->service.address))
+		return args_fail(args, STATUS_USAGE, "via vip: the service has no address of its "
+				 "own");
+	if (!given[SOURCE].given)
+		return STATUS_DONE;
+	if (!probe->vip)
+		return args_fail(args, STATUS_USAGE, "source %s: is for via vip",
+				 given[SOURCE].word);
+	why = address_parse(given[SOURCE].word, probe->address);
+	if (!why && address_is4(probe->address) != address_is4(probe->service.address))
+		why = "not of the service's family";
+	if (why)
+		return args_fail(args, STATUS_USAGE, "source %s: %s", given[SOURCE].word, why);
+	probe->source = probe->address;
+	return STATUS_DONE;
+}
+
 /* Cuts `command ...` off the line. */
 static enum status command_take(struct args *args, struct probe *probe)
 {
@@ -223,6 +255,8 @@ static enum status keywords_take(struct args *args, struct probe *probe)
 	if (!probe->port && !probe->service.port)
 		return args_fail(args, STATUS_USAGE, "the service is on any port: which one? "
 				 "port N");
+	if (way_fill(args, given, probe))
+		return STATUS_USAGE;
 	return probe->type == PROBE_TCP ? STATUS_DONE : request_fill(args, given, probe);
 }
 
@@ -268,6 +302,7 @@ static enum status probe_add(struct probe_config *config, struct args *args, str
 				 "line");
 	if (!config->shortest || probe->interval < config->shortest)
 		config->shortest = probe->interval;
+	config->vip |= probe->vip;
 	return STATUS_DONE;
 }
 

@@ -25,6 +25,9 @@ struct probe {
 	unsigned rise, fall;		/* results in a row */
 	unsigned jitter;		/* percent of the interval */
 	__u16 port;			/* 0: the backend's */
+	bool vip;			/* to go to the VIP at the backend */
+	__u8 address[16];		/* the source then, if it is given */
+	const __u8 *source;		/* the same, or NULL */
 	const char *host, *path, *match, *ca;
 	unsigned status_first, status_last;
 	bool verify;
@@ -36,6 +39,7 @@ struct probe {
 struct probe_config {
 	void *probes;			/* tree by service */
 	__u32 shortest;			/* of all intervals */
+	bool vip;			/* some probe goes to the VIP */
 };
 
 /* STATUS_DONE, or after saying what is wrong STATUS_USAGE; to be freed in any case. */

@@ -5,6 +5,7 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <bpf/bpf.h>
 
 #include "maps.h"
 #include "probe.h"
@@ -36,13 +37,15 @@ static __u64 spread(const struct prober *prober, const struct probe *probe)
 	return loop_now() + random() % (probe->interval / 2);
 }
 
-static int check_add(struct prober *prober, const struct probe *probe,
-		     const struct xlb_backend_key *key, const struct xlb_backend *value)
+static struct check *check_add(struct prober *prober, const struct probe *probe,
+			       const struct xlb_backend_key *key,
+			       const struct xlb_backend *value, int *error)
 {
 	struct check *check = check_new(prober, probe);
 
+	*error = check ? 0 : -ENOMEM;
 	if (!check)
-		return -ENOMEM;
+		return NULL;
 	check->key = *key;
 	check->service = probe->service;
 	memcpy(check->end.address, key->address, sizeof(key->address));
@@ -53,12 +56,13 @@ static int check_add(struct prober *prober, const struct probe *probe,
 	check->seen = true;
 	if (!tsearch(check, &prober->tree, key_order)) {
 		check_free(check);
-		return -ENOMEM;
+		*error = -ENOMEM;
+		return NULL;
 	}
 	check->next = prober->checks;
 	prober->checks = check;
 	check_start(check, spread(prober, probe));
-	return 0;
+	return check;
 }
 
 /*
@@ -75,8 +79,8 @@ static void check_compare(struct check *check, enum xlb_state health)
 		check_tell(check);
 }
 
-static int backend_follow(struct prober *prober, const struct xlb_backend_key *key,
-			  const struct xlb_backend *value)
+static struct check *backend_follow(struct prober *prober, const struct xlb_backend_key *key,
+				    const struct xlb_backend *value, int *error)
 {
 	struct check *check = check_find(prober, key);
 	struct endpoint service = { .port = key->service_port, .protocol = key->protocol };
@@ -84,11 +88,25 @@ static int backend_follow(struct prober *prober, const struct xlb_backend_key *k
 
 	if (check) {
 		check_compare(check, value->health);
-		return 0;
+		return check;
 	}
 	memcpy(service.address, key->service_address, sizeof(service.address));
 	probe = probe_find(&prober->config, &service);
-	return probe ? check_add(prober, probe, key, value) : 0;
+	return probe ? check_add(prober, probe, key, value, error) : NULL;
+}
+
+/* Who the backend is to those who take packets to it, and how they do. */
+static __u32 mark_find(const struct maps *maps, const struct check *check,
+		       const struct xlb_backend *value)
+{
+	bool v4 = address_is4(check->service.address);
+	struct xlb_service service;
+	union endpoint_key key;
+
+	endpoint_to_key(&check->service, &key);
+	if (bpf_map_lookup_elem(maps->fd[v4 ? MAP_SERVICES4 : MAP_SERVICES6], &key, &service))
+		return 0;
+	return way_mark(service.mode, value->id);
 }
 
 /* Whoever is not seen is no more. */
@@ -113,18 +131,24 @@ enum status checks_follow(struct prober *prober)
 	struct xlb_backend_key *keys = NULL;
 	struct xlb_backend *values = NULL;
 	enum status status = STATUS_DONE;
+	struct check *check;
 	struct maps maps;
 	unsigned count;
 	int error = maps_open(&maps, prober->pin, false);
 
 	if (!error)
 		error = map_read(&maps, MAP_BACKENDS, (void **)&keys, (void **)&values, &count);
-	for (unsigned i = 0; !error && i < count; i++)
-		error = backend_follow(prober, &keys[i], &values[i]);
+	for (unsigned i = 0; !error && i < count; i++) {
+		check = backend_follow(prober, &keys[i], &values[i], &error);
+		if (check && check->probe->vip)
+			check->mark = mark_find(&maps, check, &values[i]);
+	}
 	if (!error)
 		checks_sweep(prober);
 	else if (!prober->lost)
 		status = maps_fail(NULL, &maps, error);
+	if (!error && prober->config.vip)
+		status = way_open(&prober->way, &maps);
 	prober->lost = error;
 	free(keys);
 	free(values);

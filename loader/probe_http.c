@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "probe.h"
 
@@ -48,7 +47,7 @@ static void failure_judge(struct check *check, CURLcode code)
 	if (code == CURLE_COULDNT_CONNECT)
 		curl_easy_getinfo(check->http.easy, CURLINFO_OS_ERRNO, &refusal);
 	if (check->http.socket_error)
-		check_finish(check, RESULT_UNKNOWN, "%s", strerror(check->http.socket_error));
+		check_finish(check, RESULT_UNKNOWN, "%s", check_trouble(check->http.socket_error));
 	else if (refusal)
 		check_finish(check, refusal == EADDRNOTAVAIL ? RESULT_UNKNOWN : RESULT_DOWN,
 			     "connect: %s", strerror(refusal));
@@ -199,11 +198,11 @@ static curl_socket_t socket_open(void *context, curlsocktype purpose,
 				 struct curl_sockaddr *address)
 {
 	struct check *check = context;
-	int file = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			  address->protocol);
+	int file = check_socket(check);
 
 	(void)purpose;
-	check->http.socket_error = file < 0 ? errno : 0;
+	(void)address;
+	check->http.socket_error = file < 0 ? -file : 0;
 	return file < 0 ? CURL_SOCKET_BAD : file;
 }
 
@@ -225,11 +224,11 @@ static CURLcode request_set(struct check *check, CURL *easy)
 	struct attempt_http *http = &check->http;
 	const struct probe *probe = check->probe;
 	char host[ENDPOINT_TEXT], to[ENDPOINT_TEXT + 2] = "::";
-	struct endpoint end = check->end;
+	struct endpoint end;
 	CURLcode code;
 	char *url;
 
-	end.port = check_port(check);
+	check_end(check, &end);
 	backend_text(&end, to + 2);
 	http->connect_to = curl_slist_append(NULL, to);
 	http->headers = curl_slist_append(NULL, "Connection: close");

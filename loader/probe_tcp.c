@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Probes that connect and no more. */
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "probe.h"
+#include "probe_socket.h"
 
 static void tcp_init(struct check *check)
 {
@@ -53,29 +52,20 @@ static void tcp_ready(void *context, int file, __u32 events)
 
 static int tcp_connect(int file, const struct check *check)
 {
-	const __u8 *address = check->end.address;
-	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6,
-				    .sin6_port = htons(check_port(check)) };
-	struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_port = to6.sin6_port };
-	int error;
+	struct sockaddr_storage to;
+	struct endpoint end;
 
-	if (address_is4(address)) {
-		memcpy(&to4.sin_addr, address_bytes(address), sizeof(to4.sin_addr));
-		error = connect(file, (struct sockaddr *)&to4, sizeof(to4));
-	} else {
-		memcpy(&to6.sin6_addr, address, sizeof(to6.sin6_addr));
-		error = connect(file, (struct sockaddr *)&to6, sizeof(to6));
-	}
-	return error ? errno : 0;
+	check_end(check, &end);
+	return connect(file, (struct sockaddr *)&to, endpoint_to_socket(&end, &to)) ? errno : 0;
 }
 
 static int tcp_begin(struct check *check)
 {
-	int family = address_is4(check->end.address) ? AF_INET : AF_INET6, error;
+	int error;
 
-	check->tcp.file = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	check->tcp.file = check_socket(check);
 	if (check->tcp.file < 0)
-		return -errno;
+		return check->tcp.file;
 	error = tcp_connect(check->tcp.file, check);
 	if (error == EINPROGRESS)
 		return loop_watch(&check->prober->loop, check->tcp.file, EPOLLOUT, tcp_ready,

@@ -226,6 +226,15 @@ static void own_source_apply(const struct args *args, const char *dev)
 		setting_apply(args, &missing[0]);
 }
 
+void sysctl_forward(const char *dev)
+{
+	const struct setting forward4 = { "ipv4", dev, "forwarding", 1 };
+	const struct setting forward6 = { "ipv6", dev, "forwarding", 1 };
+
+	setting_write(&forward4);
+	setting_write(&forward6);
+}
+
 void sysctl_prepare(const struct args *args, const char *dev)
 {
 	const struct setting router = { "ipv6", dev, "accept_ra", 2 };

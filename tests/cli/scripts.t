@@ -459,7 +459,7 @@ def check_install():
         run(*make, "-o", "all", "install")
         sbin = os.path.join(folder, "opt/xlb/sbin")
         for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore",
-                     "xlb-import-ipvs"):
+                     "xlb-import-ipvs", "xlb-probe"):
             done = run(os.path.join(sbin, tool), "-V", variables={"PATH": "/usr/bin:/bin"})
             tap.equal((done.returncode, done.stdout), (0, xlb("-V").stdout.replace("xlb", tool)),
                       f"{tool} runs where it is installed")
@@ -470,7 +470,7 @@ def check_install():
                     for path in glob.glob(os.path.join(ROOT, folder, pattern))]
 
         tap.equal(files, sorted(
-            ["lib/bpf/decap.o", "lib/bpf/xlb.o", "sbin/xlb", "sbin/xlb-probe"]
+            ["lib/bpf/decap.o", "lib/bpf/probe.o", "lib/bpf/xlb.o", "sbin/xlb", "sbin/xlb-probe"]
             + [f"lib/xlb/{name}" for name in there("scripts", "*.sh")]
             + [f"sbin/{name}" for name in there("scripts", "xlb-*")]
             + [f"share/man/man{page[-1]}/{page}" for page in there("man", "*")]),

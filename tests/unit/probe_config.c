@@ -33,7 +33,8 @@ static void lines_say_how_to_probe(void **state)
 	file_write("# what is probed\n"
 		   "\n"
 		   "probe 192.0.2.1:80/tcp tcp\n"
-		   "probe [2001:db8::1]:443/tcp https host www.example.com # clients' name\n"
+		   "probe [2001:db8::1]:443/tcp https host www.example.com via vip "
+		   "source [fd00::9] # clients' name\n"
 		   "probe 192.0.2.1:53/udp exec interval 10 timeout 12.5 command dig "
 		   "\"@{address}\" -p {port} interval\n"
 		   "probe 192.0.2.2:*/tcp http port 8080 path /a?b status 204 match \"a # b\" "
@@ -41,6 +42,7 @@ static void lines_say_how_to_probe(void **state)
 		   "probe 192.0.2.3:443/tcp https verify off status 200-299");
 	assert_int_equal(probe_config_read(&config, file), STATUS_DONE);
 	assert_int_equal(config.shortest, 125);
+	assert_true(config.vip);
 	assert_null(probe_of(&config, "192.0.2.1:81/tcp"));
 
 	probe = probe_of(&config, "192.0.2.1:80/tcp");
@@ -51,10 +53,14 @@ static void lines_say_how_to_probe(void **state)
 	assert_int_equal(probe->fall, 3);
 	assert_int_equal(probe->jitter, 10);
 	assert_int_equal(probe->port, 0);
+	assert_false(probe->vip);
+	assert_null(probe->source);
 
 	probe = probe_of(&config, "[2001:db8::1]:443/tcp");
 	assert_int_equal(probe->type, PROBE_HTTPS);
 	assert_string_equal(probe->host, "www.example.com");
+	assert_true(probe->vip);
+	assert_int_equal(probe->source[15], 9);
 	assert_string_equal(probe->path, "/");
 	assert_null(probe->match);
 	assert_true(probe->verify);
@@ -125,7 +131,15 @@ static const char *const bad[][2] = {
 	{ WEB "tcp port 0", "port 0: not a number from 1 to 65535" },
 	{ WEB "tcp port http", "port http: not a number from 1 to 65535" },
 	{ WEB "tcp path /", "path: unknown keyword, not one of: interval, timeout, rise, fall, "
-			    "jitter, port" },
+			    "jitter, port, via, source" },
+	{ WEB "tcp via nowhere", "via nowhere: not one of: address, vip" },
+	{ "probe *:80/tcp tcp via vip", "via vip: the service has no address of its own" },
+	{ WEB "tcp source 10.0.0.1", "source 10.0.0.1: is for via vip" },
+	{ WEB "tcp via address source 10.0.0.1", "source 10.0.0.1: is for via vip" },
+	{ WEB "tcp via vip source [fd00::1]", "source [fd00::1]: not of the service's family" },
+	{ WEB "tcp via vip source 10.0.0.1:5", "source 10.0.0.1:5: an address alone is wanted" },
+	{ WEB "tcp via vip source *", "source *: not the address of a host" },
+	{ WEB "exec via vip command true", "via: unknown keyword" },
 	{ WEB "http verify off", "verify: unknown keyword, not one of: " },
 	{ "probe 192.0.2.1:*/tcp tcp", "the service is on any port: which one? port N" },
 	{ "probe 192.0.2.1:*/tcp http", "the service is on any port: which one? port N" },
