@@ -15,8 +15,6 @@ enum probe_type {
 	PROBE_EXEC,
 };
 
-extern const struct choice probe_types[];
-
 /* One line.  Words are in `text`; those that are not given are NULL. */
 struct probe {
 	struct endpoint service;
@@ -35,6 +33,9 @@ struct probe {
 	char *words[WORDS_MAX + 1];
 	char **command;			/* NULL at the end */
 };
+
+/* probe SERVICE TYPE ..., into one that is all zero but for its words; STATUS_USAGE. */
+enum status probe_parse(struct args *args, struct probe *probe);
 
 struct probe_config {
 	void *probes;			/* tree by service */

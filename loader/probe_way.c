@@ -177,6 +177,9 @@ int way_socket(int file, __u32 mark, const __u8 *source, const struct endpoint *
 	       const struct endpoint *backend)
 {
 	struct sockaddr_storage address;
+	/* All backends of a service have one VIP and port: without a reset at its end, each
+	 * connection would keep a port of ours for a minute. */
+	const struct linger reset = { .l_onoff = 1 };
 	struct endpoint from = {};
 	int on = 1, error = 0;
 
@@ -190,7 +193,8 @@ int way_socket(int file, __u32 mark, const __u8 *source, const struct endpoint *
 		return -EAFNOSUPPORT;
 	from.port = 0;
 	setsockopt(file, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
-	if (setsockopt(file, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) ||
+	if (setsockopt(file, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) ||
+	    setsockopt(file, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) ||
 	    bind(file, (struct sockaddr *)&address, endpoint_to_socket(&from, &address)))
 		return -errno;
 	return 0;
