@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* xlb: options and objects; everything else is the objects' own. */
-#define _GNU_SOURCE	/* setns */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <bpf/libbpf.h>
 
 #include "command.h"
+#include "namespace.h"
 #include "session.h"
 
 static const struct object *const objects[] = {
@@ -96,25 +92,6 @@ enum status command_run(struct context *context, struct args *args)
 			return object_run(context, args, objects[i]);
 	args->label = 0;
 	return args_fail(args, STATUS_USAGE, "%s: unknown object, see `xlb help`", name);
-}
-
-/* The network namespace alone: a fresh /sys, as `ip -n` mounts it, hides the pins. */
-static enum status namespace_enter(const char *name)
-{
-	char path[PATH_MAX];
-	int file;
-
-	if (snprintf(path, sizeof(path), "/run/netns/%s", name) >= (int)sizeof(path))
-		return args_fail(NULL, STATUS_USAGE, "-n %s: the name is too long", name);
-	file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0 || setns(file, CLONE_NEWNET)) {
-		args_fail(NULL, STATUS_REFUSED, "-n %s: %s", name, strerror(errno));
-		if (file >= 0)
-			close(file);
-		return STATUS_REFUSED;
-	}
-	close(file);
-	return STATUS_DONE;
 }
 
 enum option { OPTION_JSON, OPTION_PRETTY, OPTION_STATISTICS, OPTION_FORCE, OPTION_VERSION,

@@ -12,13 +12,14 @@
 #include <unistd.h>
 #include <bpf/libbpf.h>
 
+#include "namespace.h"
 #include "probe.h"
 
 /* The maps are read again after half the shortest interval, and no later. */
 #define FOLLOW_MAX 1000		/* milliseconds */
 
 static const char usage[] =
-	"Usage: xlb-probe [ -once ] [ -pin DIR ] FILE\n"
+	"Usage: xlb-probe [ -once ] [ -n NETNS ] [ -pin DIR ] FILE\n"
 	"FILE := lines of: probe SERVICE TYPE [ interval SECONDS ] [ timeout SECONDS ]\n"
 	"                         [ rise N ] [ fall N ] [ jitter PERCENT ]\n"
 	"SERVICE := ADDRESS:PORT/PROTOCOL\n"
@@ -29,12 +30,13 @@ static const char usage[] =
 	"EXEC := command PROGRAM [ ARGUMENT ]..., after all else\n"
 	"OPTIONS := { -V | -h }\n";
 
-enum option { OPTION_ONCE, OPTION_VERSION, OPTION_HELP, OPTION_PIN };
+enum option { OPTION_ONCE, OPTION_VERSION, OPTION_HELP, OPTION_NETNS, OPTION_PIN };
 
 static const struct choice options[] = {
 	{ "-once", OPTION_ONCE },
 	{ "-V", OPTION_VERSION },
 	{ "-h", OPTION_HELP },
+	{ "-n", OPTION_NETNS },
 	{ "-pin", OPTION_PIN },
 	{},
 };
@@ -175,6 +177,9 @@ static bool option_take(struct prober *prober, enum option option, const char *v
 	case OPTION_ONCE:
 		prober->once = true;
 		break;
+	case OPTION_NETNS:
+		prober->netns = value;
+		break;
 	case OPTION_PIN:
 		prober->pin = value;
 		break;
@@ -200,8 +205,8 @@ static enum status options_take(struct prober *prober, struct args *args, bool *
 		if (!option->name)
 			return args_fail(args, STATUS_USAGE, "%s: unknown option, see "
 					 "`xlb-probe -h`", word);
-		value = option->value >= OPTION_PIN ? args_take(args) : NULL;
-		if (option->value >= OPTION_PIN && (!value || !*value))
+		value = option->value >= OPTION_NETNS ? args_take(args) : NULL;
+		if (option->value >= OPTION_NETNS && (!value || !*value))
 			return args_fail(args, STATUS_USAGE, "%s: needs a value", word);
 		*done = option_take(prober, option->value, value);
 	}
@@ -228,6 +233,8 @@ int main(int argc, char **argv)
 	}
 	if (args_end(&args))
 		return STATUS_USAGE;
+	if (prober.netns && namespace_enter(prober.netns))
+		return STATUS_REFUSED;
 	srandom(time(NULL) ^ getpid());
 	descriptors_raise();
 	return probe_file(&prober);

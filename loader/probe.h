@@ -17,6 +17,7 @@
 struct prober {
 	struct loop loop;
 	const char *file;		/* the configuration's */
+	const char *netns;		/* -n, or NULL */
 	const char *pin;		/* -pin, or NULL */
 	bool once;
 	struct probe_config config;

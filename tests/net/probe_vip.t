@@ -79,7 +79,7 @@ expected_line() {
 }
 
 probe_once() { # CONFIGURATION
-	on balancer xlb-probe -once "$1" >"$WORK/said" 2>"$WORK/why" || diag "failed: $(cat "$WORK/why")"
+	xlb-probe -n balancer -once "$1" >"$WORK/said" 2>"$WORK/why" || diag "failed: $(cat "$WORK/why")"
 	diag "$(sed 's/.*tcp: //' "$WORK/why" | sort | uniq -c)"
 }
 
@@ -166,6 +166,8 @@ probe_once "$WORK/vip.conf"
 is "all answer by the VIP, once they have it" "$(cat "$WORK/said")$(cat "$WORK/why")" ""
 probe_once "$WORK/tcp.conf"
 is "and over TCP alone" "$(cat "$WORK/said")$(cat "$WORK/why")" ""
+is "and no port of ours is kept for long" "$(on balancer ss -Htan state time-wait |
+	awk '$4 ~ /^(192\.0\.2|\[2001:db8:)/')" ""
 captures_end
 sound "on the wire every checksum is right" wire tcp ip4 ip6 gue
 is "each kind of packet was in those of its service's mode" "$(unpacked)" \
