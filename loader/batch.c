@@ -14,7 +14,7 @@
 #include "words.h"
 
 /* Milliseconds that changes wait for further lines of a pipe. */
-#define PAUSE 50
+#define PAUSE 100
 
 /* What lines come from. */
 struct input {
