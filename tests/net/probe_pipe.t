@@ -27,6 +27,12 @@ healthy() { # NUMBER HEALTH
 	[ "$(health "$1")" = "$2" ]
 }
 
+# No new connection goes there any more.
+slotless() { # NUMBER
+	xlb -j -s backend show | jq -e --arg four "$(backend4 "$1")" --arg six "$(backend6 "$1")" \
+		'[.[] | select(.address == $four or .address == $six).slots] == [0, 0]'
+}
+
 # Asks the VIP on and on; a line each in $WORK/asked, of who has answered, or failed.
 ask() {
 	cat >"$WORK/ask.sh" <<-END
@@ -76,6 +82,7 @@ is "and none fails" "$(failed_since 0)" 0
 
 stop "$server"
 ok "a server that ends is found to be down" wait_for healthy 2 down
+ok "and has no slots left" wait_for slotless 2
 before=$(wc -l <"$WORK/asked")
 is "what the operator wants of it stays" \
 	"$(xlb -j backend show | jq -r '[.[].state] | unique | join(" ")')" up
