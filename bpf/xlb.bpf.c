@@ -11,7 +11,11 @@
  *	count.h		counters and drops
  *
  * balance.h strings them together from client to backend, nat.h where that gets
- * another source too, reply.h back.  icmp.h speaks for a VIP.
+ * another source too (nat_port.h: which), reply.h back.
+ *
+ * quote.h finds the flow that an ICMP error is about, so that it goes the same way;
+ * relay.h turns one about a tunnel into one for the client.  icmp.h and echo.h speak for
+ * a VIP.
  *
  * What most packets need is in one piece, plain(); the rest is called, and
  * verified by itself.
