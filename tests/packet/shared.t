@@ -1,10 +1,16 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
-"""Services that share a backend's address and port: records tell whose a reply is."""
+"""Services that share a backend's address and port: records tell whose a reply is.
+
+The helper fills the maps here, so that what it says of such backends is what is tested.
+"""
+
+import os
+import subprocess
 
 import tap
-from lab import PASS, VERSIONS, VIPS, Lab, packed
-from modes import ANY, CONFIG, Kind, Way
+from lab import PASS, ROOT, VERSIONS, VIPS, Lab, family, packed
+from modes import CONFIG, Kind, Way
 from nat import OWN_PORT, found, send
 
 lab = Lab()
@@ -13,21 +19,39 @@ REUSED = 3.5                    # seconds of silence after which a port may be u
 OTHER_PORT = 40001
 
 
+def xlb(*lines):
+    """Each line is a change of its own, and leaves the links as the lab has them."""
+    for line in lines:
+        done = subprocess.run([os.path.join(ROOT, "loader", "xlb"), *line.split()], check=False,
+                              capture_output=True, text=True)
+        assert not done.returncode, done.stderr
+    for name in ("left", "right"):
+        lab.redirects(name)
+
+
+def text(address):
+    return f"[{address}]" if family(address) == 6 else address
+
+
+def service(way, port=80):
+    return f"{text(way.vip)}:{port}/{way.asked['protocol']}"
+
+
+def backend(way, port=None):
+    """As `xlb backend` wants it."""
+    return f"{text(way.backend)}:{port or way.port} service {service(way)}"
+
+
 def pair(version, protocol, *modes):
-    """Two services of these modes, with backends 1 and 2 that are one and the same; what
-    the tools say of its replies: that records decide, else the oldest of mode dnat."""
+    """Two services of these modes, whose backends 1 and 2 are one and the same."""
     lab.reset(**CONFIG)
     vips = VIPS[version], VIPS[version][:-1] + "1"
     ways = [Way(lab, Kind(mode, version, version), protocol, vip=vip, number=number)
             for number, (mode, vip) in enumerate(zip(modes, vips), 1)]
-    dnat = modes.index("dnat") if "dnat" in modes else None
-    lab.replies(ways[0].backend, ways[0].port, ANY[version] if dnat is None else vips[dnat],
-                0 if dnat is None else 80, 0 if dnat is None else dnat + 1, protocol, by_flow=0)
-    reply = lab.by_family("xlb_replies", vips[0])
-    key = lab.endpoint(ways[0].backend, ways[0].port, protocol)
-    reply.set(key, reply.get(key) | {"by_flow": 1})
-    for number in (1, 2):
-        lab.by_flow(number)
+    lab.reset(**CONFIG)
+    for way in ways:
+        xlb(f"service add {service(way)} mode {way.kind.mode} table 251",
+            f"backend add {backend(way)}")
     return ways
 
 
@@ -36,6 +60,16 @@ def with_port(way, sport):
     way = way.of(way.client)
     way.asked = way.asked | {"sport": sport}
     way.answered = way.answered | {"dport": sport}
+    return way
+
+
+def at_port(way, port):
+    """The same through a service on any port."""
+    way = way.of(way.client)
+    way.port = port
+    way.asked = way.asked | {"dport": port}
+    way.answered = way.answered | {"sport": port}
+    way.back = lambda **fields: way.answered | fields | {"source": way.vip}
     return way
 
 
@@ -111,17 +145,65 @@ def check_unlike():
     """dr and tunnels have no replies to tell apart."""
     for version in VERSIONS:
         for mode in ("dr", "ipip", "gue"):
-            lab.reset(**CONFIG)
-            dnat = Way(lab, Kind("dnat", version, version))
-            other = Way(lab, Kind(mode, version, version), number=2, vip=VIPS[version][:-1] + "1")
-            lab.target(1, dnat.backend, 8080)
+            dnat, other = pair(version, "tcp", "dnat", mode)
+            xlb(f"service del {service(dnat)}",
+                f"service add {text(dnat.vip)}:80/tcp table 251", f"backend add {backend(dnat)}")
             check_each(f"dnat and {mode} over IPv{version}: ", (dnat, other))
             tap.equal((lab.records(dnat.answered), lab.records(other.asked)), ((None, None),) * 2,
                       f"dnat and {mode} over IPv{version}: no records")
+
+
+def check_beginning_and_end():
+    """Flows that are open when sharing begins and ends."""
+    for version in VERSIONS:
+        for protocol in PROTOCOLS:
+            name = f"dnat twice, {protocol} over IPv{version}: "
+            first, second = pair(version, protocol, "dnat", "dnat")
+            other = with_port(second, OTHER_PORT)
+            xlb(f"backend del {backend(second)}")
+            first.check_both(name + "the first alone")
+            tap.equal(lab.records(first.answered), (None, None), name + "which has no record")
+            xlb(f"backend add {backend(second)}")
+            lab.check(name + "its reply once there are two", first.answers(), first.sent(),
+                      first.restored(), link="right")
+            check_each(name + "open before and after, ", (first, other))
+            xlb(f"backend del {backend(second)}")
+            tap.equal((lab.records(first.answered), lab.records(other.answered)),
+                      ((None, None),) * 2, name + "no record is left of either")
+            first.check_both(name + "the first alone again")
+            tap.equal(lab.records(first.answered), (None, None), name + "without a record")
+
+            xlb(f"backend add {backend(second)}")
+            check_each(name + "again, ", (first, other))
+            xlb(f"service del {service(first)}")
+            lab.check(name + "the first goes: a reply of the second", other.answers(),
+                      other.sent(), other.restored(), link="right")
+            other.check_both(name + "which goes on")
+            tap.equal(lab.records(other.answered), (None, None), name + "without a record")
+
+
+def check_any_port():
+    """A service on any port has the port that is the other's backend."""
+    for version in VERSIONS:
+        for protocol in PROTOCOLS:
+            name = f"any port and one, {protocol} over IPv{version}: "
+            every, one = pair(version, protocol, "dnat", "dnat")
+            xlb(f"service del {service(every)}",
+                f"service add {service(every, '*')} table 251",
+                f"backend add {text(every.backend)} service {service(every, '*')}")
+            check_each(name, (at_port(every, one.port), with_port(one, OTHER_PORT)))
+            lab.check_drop(name + "the client's port is in use there", one.asks(),
+                           "record_conflict")
+            at_port(every, 9000).check_both(name + "another port")
+            xlb(f"service del {service(one)}")
+            at_port(every, one.port).check_both(name + "the one goes")
+            tap.equal(lab.records(every.answered), (None, None), name + "and no record is left")
 
 
 check_dnat()
 check_nat()
 check_both_modes()
 check_unlike()
+check_beginning_and_end()
+check_any_port()
 tap.done()
