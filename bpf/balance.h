@@ -44,7 +44,7 @@ static __always_inline enum recorded reply_record_in(struct xdp_md *ctx, __u64 s
 	if (old) {
 		same = old->direction == XLB_REPLY && old->port == flow.port &&
 		       address_equal((const __u32 *)old->address, vip, v6);
-		if (same && old->generation == flow.generation) {
+		if (same && old->backend == backend && old->generation == flow.generation) {
 			record_touch(&tuple, old, v6, embryonic, opening, now);
 			return RECORD_KNOWN;
 		}

@@ -110,6 +110,9 @@ def check_dnat():
             for place in ("xlb_flows", "xlb_embryos"):
                 lab.by_family(place, way.vip).clear()
             way.check_both(name + "a lost record is back with the next packet")
+            lab.record(way.answered, 9, direction="reply", port=80, address=packed(way.vip))
+            way.check_both(name + "a record by an id that the backend had before")
+            tap.equal(found(way, way.answered)["backend"], 2, name + "gets the one it has")
 
 
 def check_nat():
