@@ -16,6 +16,16 @@ kept() { # DESCRIPTION
 	done
 }
 
+told_backends() {
+	xlb -j -s backend |
+		jq -r '.[] | "\(.backend) \(.nexthop | "\(.dev) \(.lladdr) \(.age <= 1)")"'
+}
+
+told_link() { # DEV
+	xlb -j -s link show dev "$1" |
+		jq -r '.[].nexthops[] | "\(.backend) \(.lladdr) \(.age <= 1)"'
+}
+
 mac() { # NETNS
 	ip -n "$1" -o link show eth0 | sed 's/.*link.ether \([^ ]*\).*/\1/'
 }
@@ -81,6 +91,10 @@ followed "traffic begins" old "$since"
 
 take_over
 followed "another host announces the addresses" new "$since"
+is "xlb tells the new next hop, by backend, and that it is fresh" "$(told_backends)" \
+	"$(printf '%s eth0 02:00:00:00:00:99 true\n' $BACKEND4:5300 "[$BACKEND6]:5300")"
+is "and by link" "$(told_link eth0)" \
+	"$(printf '%s 02:00:00:00:00:99 true\n' $BACKEND4:5300 "[$BACKEND6]:5300")"
 
 since=$(now)
 neighbours del

@@ -69,8 +69,12 @@ neighbours_gone() {
 	[ -z "$(neighbours)" ]
 }
 
-# Nobody asks for the balancer on his own account, which would have it know him.
+# Nobody asks for the balancer on his own account, which would have it know him: its
+# router knows it, and nobody doubts what he knows.
 quiet() {
+	for each in 10.2.0.2 fd00:2::2 10.3.0.2 fd00:3::2; do
+		on router ping -q -c 1 -W 5 "$each" >/dev/null
+	done
 	for each in router.front router.lan inner.lan b1.eth0; do
 		[ -e "/run/netns/${each%.*}" ] || continue
 		for family in ipv4 ipv6; do
@@ -88,6 +92,14 @@ forwarded() {
 		END { print sum }'
 }
 
+# Both ways, where both are by the balancer.
+passed_up() {
+	case $MODE in
+	dnat | nat) echo 2 ;;
+	*) echo 1 ;;
+	esac
+}
+
 # One datagram gets there and is answered, by the stack's forwarding; but in mode dr,
 # where the first is spent.
 check_datagram() { # DESCRIPTION WAY NAME
@@ -102,7 +114,7 @@ check_datagram() { # DESCRIPTION WAY NAME
 	fi
 	is "$1: a datagram is answered" "$(udp client "$(vip "$2")" "$port" hello 2>&1)" \
 		"$3 hello"
-	ok "and the kernel has forwarded one" test "$(forwarded)" -gt "$before"
+	is "and the kernel has forwarded" $(($(forwarded) - before)) "$(passed_up)"
 	before=$(forwarded)
 	is "$1: so is the next" "$(udp client "$(vip "$2")" "$port" next 2>&1)" "$3 next"
 	is "without the kernel" "$(($(forwarded) - before))" 0

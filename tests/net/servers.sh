@@ -94,6 +94,30 @@ check_wrk() { # WAY
 	diag "$(grep 'requests in' "$WORK/wrk")"
 }
 
+# --- on a stick ---
+
+# Frames that the balancer has had to do with at `front`.
+at_front() {
+	ip -n balancer -s -j link show dev front |
+		jq '.[0].stats64 | .rx.packets + .tx.packets'
+}
+
+past_front() { # WAY
+	before=$(at_front)
+	http client "$(vip_url "$1"):80" >/dev/null && [ "$(at_front)" = "$before" ]
+}
+
+# Clients come in by the interface that backends are at.
+check_stick() {
+	clients_by lan
+	for way in $WAYS; do
+		ok "$way: packets come and go by one interface" wait_for past_front "$way"
+		ok "$way: 10 MiB come down as they are, on a stick" \
+			body_down "$(vip_url "$way"):80"
+		ok "$way: and go up" body_up "$(vip_url "$way"):80"
+	done
+}
+
 # --- what the kernels counted meanwhile ---
 
 check_frames() {
@@ -146,6 +170,7 @@ check_servers() { # MODE
 		check_iperf3 "$way"
 		check_wrk "$way"
 	done
+	check_stick
 	check_kernels
 	! tunnels || is "backends have unpacked all kinds of packets in packets, and no others" \
 		"$(unpacked | sed 's/ .*//' | xargs)" \
