@@ -156,16 +156,17 @@ check_resolution() { # MODE
 	quiet
 	serve
 	loaded by_ip 0
-	check_all "two interfaces"
-	unloaded
-	loaded by_ip 1
 	clients_by lan
 	check_all "on a stick"
 	unloaded
-	loaded by_xlb 1
-	check_all "on a stick"
-	ok "next hops grow old" wait_for aged
+	loaded by_ip 1
 	clients_by front
-	check_all "two interfaces, known before"
+	check_all "two interfaces"
+	unloaded
+	loaded by_xlb 1
+	check_all "two interfaces"
+	ok "next hops grow old" wait_for aged
+	clients_by lan
+	check_all "on a stick, known before"
 	unloaded
 }
