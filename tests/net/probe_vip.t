@@ -117,6 +117,10 @@ said() { # LINE of $WORK/running
 	grep -qx "$1" "$WORK/running"
 }
 
+said_last() { # LINE
+	[ "$(tail -n 1 "$WORK/running")" = "$1" ]
+}
+
 start_running() {
 	start running balancer sh -c \
 		"exec xlb-probe $WORK/running.conf 2>$WORK/running.why"
@@ -200,10 +204,16 @@ is "but why" "$(sed 's/^xlb-probe: //' "$WORK/why" | sort)" \
 
 # --- while it runs ---
 
-echo "probe 192.0.2.10:80/tcp http via vip interval 0.2 timeout 1 rise 1 fall 1" \
-	>"$WORK/running.conf"
+probe='probe 192.0.2.10:80/tcp http interval 0.2 timeout 1 rise 1 fall 1'
+down="backend change 10.2.1.2:80 service 192.0.2.10:80/tcp health down"
+up="backend change 10.2.1.2:80 service 192.0.2.10:80/tcp health up"
+echo "$probe port 81" >"$WORK/running.conf"
 start_running
-ok "a way to VIPs is made" wait_for way_stands
+ok "a backend is down by its own address" wait_for said "$down"
+echo "$probe via vip" >"$WORK/running.conf"
+kill -HUP "$prober"
+ok "a way to VIPs is made once the configuration asks for it" wait_for way_stands
+ok "and the backend is up by the VIP" wait_for said "$up"
 for family in -4 -6; do
 	is "first come the rules for marks, and then the kernel's own ($family)" \
 		"$(ip -n balancer $family rule | awk '{ print $1, $NF }' | xargs)" \
@@ -216,11 +226,9 @@ fails 2 "a second one by VIPs is refused" on balancer xlb-probe -once "$WORK/vip
 is "in so many words" "$(cat "$WORK/output")" \
 	"xlb-probe: via vip: another xlb-probe does that here already"
 ip -n b1 address del 192.0.2.10/32 dev lo
-ok "a VIP that goes is found out" wait_for said \
-	"backend change 10.2.1.2:80 service 192.0.2.10:80/tcp health down"
+ok "a VIP that goes is found out" wait_for said_last "$down"
 ip -n b1 address add 192.0.2.10/32 dev lo
-ok "and one that returns" wait_for said \
-	"backend change 10.2.1.2:80 service 192.0.2.10:80/tcp health up"
+ok "and one that returns" wait_for said_last "$up"
 index=$(way_index)
 kill -9 "$prober"
 { wait "$prober" || :; } 2>/dev/null
