@@ -201,11 +201,19 @@ static void print_subject(FILE *to, const struct line *line, const char *verb)
 		fprintf(to, " service %s", line->service->name);
 }
 
+static void print_pairs(FILE *to, const struct line *line, bool of_checker)
+{
+	for (unsigned i = 0; i < line->pairs; i++)
+		if (is_checkers(line->pair[i].keyword) == of_checker)
+			fprintf(to, " %s %s", line->pair[i].keyword, line->pair[i].value);
+}
+
+/* Also of what stays but cannot be changed. */
 static void print_add(FILE *to, const struct line *line)
 {
 	fprintf(to, "%s add %s", line->object, line->name);
-	for (unsigned i = 0; i < line->pairs; i++)
-		fprintf(to, " %s %s", line->pair[i].keyword, line->pair[i].value);
+	print_pairs(to, line, false);
+	print_pairs(to, line->twin ?: line, true);
 	fputc('\n', to);
 }
 

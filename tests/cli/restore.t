@@ -227,6 +227,12 @@ def check_health():
     tap.equal(re.findall(r"add (\S+) .* health down", saved()), ["10.0.0.1:80", "10.0.0.3:80"],
               "is restored")
     check_settled(seen, text, "health")
+    text = text.replace(f"service add {WEB}", f"service add {WEB} hash source")
+    tap.equal([line for line in printed(text) if line.startswith("backend")],
+              [f"backend add 10.0.0.1:80 service {WEB} weight 1 state up health down",
+               f"backend add 10.0.0.2:80 service {WEB} weight 3 state up",
+               f"backend add 10.0.0.3:80 service {WEB} weight 1 state up health down"],
+              "also where the service is deleted and added again")
 
 
 def check_keywords(name):
