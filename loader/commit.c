@@ -10,7 +10,7 @@
  *	5. services whose slots change are marked `updating`; backends come in
  *	6. slots change owners
  *	7. backends go out; replies are told for what is left; records that nobody needs go
- *	8. services as they are to be; VIPs of no service go
+ *	8. services as they are to be; VIPs of no service go, and sources that are set no more
  *
  * A writer that dies leaves services `updating`, or backends, replies and live
  * targets that belong to nobody: state_open() finds them, and the next commit
@@ -37,33 +37,48 @@ static void needs_add(const struct state *state, struct xlb_needs *needs)
 	}
 }
 
+/* Sources that are to be set no more stay while a service may need them. */
+static struct xlb_config config_meanwhile(const struct state *state)
+{
+	static const struct xlb_config none;
+	const struct xlb_config *stands = &state->config_stands;
+	struct xlb_config config = state->config;
+
+	if (!memcmp(config.tunnel4, none.tunnel4, sizeof(none.tunnel4)))
+		memcpy(config.tunnel4, stands->tunnel4, sizeof(config.tunnel4));
+	if (!memcmp(config.tunnel6, none.tunnel6, sizeof(none.tunnel6)))
+		memcpy(config.tunnel6, stands->tunnel6, sizeof(config.tunnel6));
+	if (!config.nat4_count) {
+		memcpy(config.nat4, stands->nat4, sizeof(config.nat4));
+		config.nat4_count = stands->nat4_count;
+	}
+	if (!config.nat6_count) {
+		memcpy(config.nat6, stands->nat6, sizeof(config.nat6));
+		config.nat6_count = stands->nat6_count;
+	}
+	return config;
+}
+
 static int commit_config(struct state *state)
 {
-	struct xlb_needs needs = state->config.needs;
+	struct xlb_config config;
 	int error = 0;
 
 	needs_add(state, &state->config.needs);
 	if (!state->config.abi) {
-		error = write_config(state);
+		error = write_config(state, &state->config);
 		state->config.abi = XLB_ABI;
-		state->config_edited = true;
 	}
-	if (!error && (state->config_edited ||
-		       memcmp(&needs, &state->config.needs, sizeof(needs))))
-		error = write_config(state);
-	return error;
+	config = config_meanwhile(state);
+	return error ?: write_config(state, &config);
 }
 
 /* What no service needs any more costs packets nothing any more. */
 static int commit_needs(struct state *state)
 {
-	struct xlb_needs needs = {};
-
-	needs_add(state, &needs);
-	if (!memcmp(&needs, &state->config.needs, sizeof(needs)))
-		return 0;
-	state->config.needs = needs;
-	return write_config(state);
+	state->config.needs = (struct xlb_needs){};
+	needs_add(state, &state->config.needs);
+	return write_config(state, &state->config);
 }
 
 static int commit_deletions(struct state *state)

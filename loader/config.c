@@ -168,7 +168,6 @@ static enum status cmd_set(struct context *context, struct args *args)
 		state->config.table = given[TABLE].number;
 	if (given[RECORDS].given)
 		state->config.records = given[RECORDS].number;
-	state->config_edited = true;
 	return STATUS_DONE;
 }
 

@@ -27,6 +27,7 @@ static int config_load(struct state *state)
 	__u32 zero = 0;
 	int error = bpf_map_lookup_elem(state->maps.fd[MAP_CONFIG], &zero, &state->config);
 
+	state->config_stands = state->config;
 	if (!error && !state->config.abi)
 		config_default(state);
 	return error;

@@ -58,7 +58,7 @@ struct service {
 struct state {
 	struct maps maps;
 	struct xlb_config config;	/* filled with defaults if fresh */
-	bool config_edited;
+	struct xlb_config config_stands;	/* as xlb_config has it */
 	__u32 step_due;			/* milliseconds from state_warm() on; 0: none is */
 	bool repair;			/* a writer died: something is left over */
 	struct xlb_slot *slots;		/* xlb_slots, mapped; writable under the lock */

@@ -42,12 +42,17 @@ int erase_service(const struct state *state, const struct service *service)
 	return take(state, family(&service->endpoint, MAP_SERVICES4, MAP_SERVICES6), &key);
 }
 
-int write_config(struct state *state)
+int write_config(struct state *state, const struct xlb_config *config)
 {
 	__u32 zero = 0;
+	int error;
 
-	state->config_edited = false;
-	return put(state, MAP_CONFIG, &zero, &state->config);
+	if (!memcmp(config, &state->config_stands, sizeof(*config)))
+		return 0;
+	error = put(state, MAP_CONFIG, &zero, config);
+	if (!error)
+		state->config_stands = *config;
+	return error;
 }
 
 int write_live(struct state *state, __u16 id, bool live)

@@ -5,7 +5,8 @@
 
 #include "state.h"
 
-int write_config(struct state *state);
+/* Unless it stands there already. */
+int write_config(struct state *state, const struct xlb_config *config);
 
 int write_service(const struct state *state, const struct service *service,
 		  const struct xlb_service *value);

@@ -193,6 +193,10 @@ CASES = (
     ("a backend passed on", SHARED,
      [f"backend del 10.0.0.1:8080 service {OTHER}", "service add *:81/tcp table 251",
       "backend add 10.0.0.1:8080 service *:81/tcp"]),
+    ("nat to dnat, and no source any more", MODES + "service change 192.0.2.4:80/tcp mode nat\n",
+     ["service change 192.0.2.4:80/tcp mode dnat", "config set nat4 none"]),
+    ("ipip to dr, and no source any more", MODES + "service change 192.0.2.4:80/tcp mode ipip\n",
+     ["service change 192.0.2.4:80/tcp mode dr", "config set tunnel4 none"]),
     ("a restore", MODES, ["# of many changes", f"restore {FILE.name}"]),
 )
 

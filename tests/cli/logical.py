@@ -5,6 +5,7 @@ import world
 
 SERVICE_FIELDS = ("mode", "hash", "settle", "fail", "warmup")
 DNAT, NAT = 1, 2
+TUNNELS = (4, 5)
 
 
 def family_end(key):
@@ -81,6 +82,8 @@ class Logical:
                     found.append(f"slot {slot} leads to {current}, which is not live")
             for number in {current for current, _ in table if current}:
                 found += self.lost(key, value["mode"], number)
+            if any(current for current, _ in table) and not self.has_source(key, value["mode"]):
+                found.append(f"no source for {key}")
             if any(key["address"]) and self.mapped(key) not in self.vips:
                 found.append(f"not among the VIPs: {key}")
         if self.services and (self.config["abi"] != world.ABI or not self.config["hz"]
@@ -98,6 +101,12 @@ class Logical:
                  if bytes(key["address"]) == address and key["protocol"] == protocol}
         exact = found.get(port) or found.get(0)
         return list(found.values()) if not port else [exact] if exact else []
+
+    def has_source(self, key, mode):
+        """Is there an address for what the mode sends?  A tunnel's may be of either family."""
+        if mode == NAT:
+            return self.config["nat4_count" if key["family"] == "4" else "nat6_count"]
+        return mode not in TUNNELS or any(self.config["tunnel4"]) or any(self.config["tunnel6"])
 
     def lost(self, key, mode, number):
         """Does a reply to a packet of this service find its way?"""
