@@ -41,6 +41,7 @@ PROBE_LIBRARIES = libbpf libelf libmnl libcurl
 BENCH_HEADERS = $(wildcard tests/bench/*.h) bpf/xlb_abi.h
 BENCH_SOURCES = $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
+NET_PROGRAMS = $(patsubst %.c,%,$(wildcard tests/net/*.c))
 UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
 TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t)))
 PROGRAMS = loader/xlb loader/xlb-probe $(wildcard scripts/xlb-*)
@@ -75,6 +76,9 @@ tests/bench/bench: $(BENCH_SOURCES) $(BENCH_HEADERS) Makefile
 	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(BENCH_SOURCES) \
 		$(shell pkg-config --cflags --libs libbpf) -o $@
 
+tests/net/%: tests/net/%.c
+	$(CC) $(CFLAGS) -std=gnu11 $(WARNINGS) $< -o $@
+
 LINK_TEST = $(CC) $(CFLAGS) $(XLB_CFLAGS) -Iloader $(filter-out %.h,$^) \
 	$(shell pkg-config --cflags --libs cmocka jansson) -o $@
 
@@ -95,7 +99,7 @@ tests/unit/checksum.t: tests/unit/checksum.c $(BPF_HEADERS) $(wildcard tests/uni
 
 # pkg-config is asked only by the second make, when it is there.
 check: deps
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS)
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(NET_PROGRAMS)
 	prove --exec '' $(PROVE_FLAGS) $(TESTS)
 
 tests/kernels/verify: tests/kernels/verify.c loader/object.o
@@ -136,6 +140,7 @@ uninstall:
 
 clean:
 	rm -f bpf/*.o loader/*.o loader/xlb loader/xlb-probe loader/object.path \
-		tests/bench/*.o tests/bench/bench tests/kernels/verify $(UNIT_TESTS)
+		tests/bench/*.o tests/bench/bench tests/kernels/verify $(NET_PROGRAMS) \
+		$(UNIT_TESTS)
 
 .PHONY: all always bench check check-kernels clean demo deps install uninstall

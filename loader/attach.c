@@ -43,20 +43,17 @@ static const char *explain(int err)
 	return *netlink_explanation() ? netlink_explanation() : strerror(-err);
 }
 
-/* Takes `dev IF` and looks who is there; what is of others is left alone. */
-static enum status attach_begin(struct args *args, struct attach *attach)
+/* Who is there; what is of others is left alone. */
+static enum status attach_look(const struct args *args, struct attach *attach)
 {
 	static const char *const ip_modes[] = {
 		[NETLINK_XDP_NATIVE] = "xdpdrv",
 		[NETLINK_XDP_GENERIC] = "xdpgeneric",
 		[NETLINK_XDP_OFFLOAD] = "xdpoffload",
 	};
-	enum status status = link_argument(args, &attach->link);
 	int err;
 
-	attach->attached.fd = -1;
-	if (status)
-		return status;
+	program_close(&attach->attached);
 	err = program_open(attach->link.xdp_id, &attach->attached);
 	if (err)
 		return args_fail(args, STATUS_REFUSED, "program %u: %s", attach->link.xdp_id,
@@ -67,6 +64,25 @@ static enum status attach_begin(struct args *args, struct attach *attach)
 				 attach->attached.name, attach->link.name,
 				 ip_modes[attach->link.mode]);
 	return STATUS_DONE;
+}
+
+/* Takes `dev IF`. */
+static enum status attach_begin(struct args *args, struct attach *attach)
+{
+	enum status status = link_argument(args, &attach->link);
+
+	attach->attached.fd = -1;
+	return status ? status : attach_look(args, attach);
+}
+
+/* Another xlb may have loaded while this one waited for the lock. */
+static enum status attach_look_again(const struct args *args, struct attach *attach)
+{
+	int err = netlink_link(attach->link.name, &attach->link);
+
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "%s", strerror(-err));
+	return attach_look(args, attach);
 }
 
 /* xlb runs there already: the new program must be able to take its place. */
@@ -199,15 +215,16 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 	/* One that misses some was left by a loader that died: completed now. */
 	if (opened && opened != -ENOENT && opened != -ENODATA)
 		return maps_fail(args, &attach->maps, opened);
-	status = attached_check(args, attach, keywords[KEYWORD_MODE].number);
-	if (status)
-		return status;
 	if (opened == -ENOENT)
 		err = folder_make(attach);
 	if (err)
 		status = args_fail(args, STATUS_REFUSED, "%s: %s", attach->maps.folder,
 				   err == -EMEDIUMTYPE ? "not on a bpf file system" : strerror(-err));
 	else
+		status = attach_look_again(args, attach);
+	if (!status)
+		status = attached_check(args, attach, keywords[KEYWORD_MODE].number);
+	if (!status)
 		status = object_attach(args, attach, keywords);
 	if (status && attach->made)
 		rmdir(attach->maps.folder);
