@@ -130,6 +130,12 @@ void output_choice(struct output *output, const char *key, const char *value, co
 		output_text(output, "%s %s", key, value);
 }
 
+void output_amount(struct output *output, const char *key, __u64 value, __u64 usual)
+{
+	if (output->json || value != usual || output->usual)
+		output_number(output, key, value);
+}
+
 void output_number(struct output *output, const char *key, __u64 value)
 {
 	if (output->json)

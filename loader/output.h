@@ -48,8 +48,9 @@ void output_number(struct output *output, const char *key, __u64 value);
  */
 void output_switch(struct output *output, const char *key, bool on, bool usual);
 
-/* The same with words: "key value" in text, "key": "value" in JSON. */
+/* The same with words and numbers: "key value" in text, "key": value in JSON. */
 void output_choice(struct output *output, const char *key, const char *value, const char *usual);
+void output_amount(struct output *output, const char *key, __u64 value, __u64 usual);
 
 /* "key" if true in text, "key": true or false in JSON. */
 void output_flag(struct output *output, const char *key, bool value);

@@ -225,9 +225,7 @@ void service_fields(struct output *output, const struct service *service)
 	output_number(output, "settle", service->value.settle);
 	output_switch(output, "echo", service->value.echo, true);
 	output_choice(output, "fail", choice_name(fails, service->value.fail), "closed");
-	output_detail(output, "warmup", json_integer(service->value.warmup));
-	if (service->value.warmup)
-		output_text(output, "warmup %u", service->value.warmup);
+	output_amount(output, "warmup", service->value.warmup, 0);
 }
 
 static void service_show(struct output *output, const struct state *state,

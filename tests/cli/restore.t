@@ -32,7 +32,7 @@ service add {DNS}
 backend add 10.0.0.9 service {DNS}
 service add {SIX}
 """
-USUAL = "settle 30 echo on fail closed"
+USUAL = "settle 30 echo on fail closed warmup 0"
 AGAIN = " # and added again: it cannot be changed like this while it has backends"
 
 # What is changed in STATE, and the lines that do so.
@@ -52,8 +52,8 @@ STEPS = (
      [f"backend del 10.0.0.1:80 service {WEB}",
       f"backend add 10.0.0.3:80 service {WEB} weight 1 state up"]),
     ("what the operator of a service wants where all fail",
-     [(f"service add {WEB}", f"service add {WEB} echo off fail open")],
-     [f"service change {WEB} echo off fail open"]),
+     [(f"service add {WEB}", f"service add {WEB} echo off fail open warmup 9")],
+     [f"service change {WEB} echo off fail open warmup 9"]),
     ("a backend of another service",
      [(f"backend add 10.0.0.1:80 service {WEB}\n", ""),
       (f"service add {SIX}\n", f"service add {SIX}\nservice add 192.0.2.9:81/tcp\n"

@@ -20,20 +20,20 @@ CONFIG = "config set seed 0x786c622d73656564 settle 30 idle 900 table 16381 reco
 SAVED = HEADER + """\
 config set seed 0x5 settle 7 idle 60 table 251 records 0 tunnel4 10.0.9.1 tunnel6 fd00:9::1 \
 nat4 10.0.9.2,10.0.9.3 nat6 fd00:9::2 gue 6081
-service add *:8080/tcp mode dnat hash flow table 251 settle 7 echo on fail closed
+service add *:8080/tcp mode dnat hash flow table 251 settle 7 echo on fail closed warmup 0
 backend add 127.0.0.1:8080 service *:8080/tcp weight 1 state up
 backend add 127.0.0.2:8080 service *:8080/tcp weight 65535 state down
-service add 192.0.2.1:*/tcp mode nat hash flow table 257 settle 0 echo on fail closed
+service add 192.0.2.1:*/tcp mode nat hash flow table 257 settle 0 echo on fail closed warmup 0
 backend add 10.0.0.1 service 192.0.2.1:*/tcp weight 1 state drain
-service add 192.0.2.1:80/tcp mode dnat hash source table 251 settle 7 echo on fail closed
+service add 192.0.2.1:80/tcp mode dnat hash source table 251 settle 7 echo on fail closed warmup 0
 backend add 10.0.0.2:80 service 192.0.2.1:80/tcp weight 0 state up
 backend add 10.0.0.2:81 service 192.0.2.1:80/tcp weight 7 state up
 backend add 10.0.0.3:80 service 192.0.2.1:80/tcp weight 1 state up
-service add 192.0.2.1:53/udp mode ipip hash flow table 251 settle 7 echo on fail closed
+service add 192.0.2.1:53/udp mode ipip hash flow table 251 settle 7 echo on fail closed warmup 0
 backend add 10.0.0.2:53 service 192.0.2.1:53/udp weight 1 state up
 backend add [fd00::a:1]:53 service 192.0.2.1:53/udp weight 1 state up
-service add 192.0.2.9:80/tcp mode dr hash flow table 251 settle 7 echo on fail closed
-service add [2001:db8::1]:443/tcp mode gue hash flow table 263 settle 5 echo on fail closed
+service add 192.0.2.9:80/tcp mode dr hash flow table 251 settle 7 echo on fail closed warmup 0
+service add [2001:db8::1]:443/tcp mode gue hash flow table 263 settle 5 echo on fail closed warmup 0
 backend add [fd00::a:1]:443 service [2001:db8::1]:443/tcp weight 2 state up
 """
 ELSEWISE = """\
