@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* xlb load, xlb unload: put xlb's program on an interface and take it off. */
+/* xlb load, xlb unload: make the maps, put xlb's program on an interface, take it off. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@
 
 /* Who it is about, and with which maps. */
 struct attach {
-	struct netlink_link link;
+	struct netlink_link link;	/* all zero: only the maps are wanted */
 	struct program attached;	/* what is there before */
 	struct maps maps;		/* locked */
 	bool fresh;			/* no maps were there before */
@@ -179,7 +179,7 @@ static enum status object_attach(const struct args *args, const struct attach *a
 	struct object_size sizes[SIZING_MAPS + 1];
 	struct bpf_object *object;
 	struct bpf_program *program;
-	enum status status;
+	enum status status = STATUS_DONE;
 	char path[PATH_MAX];
 	int err = object_find(keywords[KEYWORD_OBJECT].word, path);
 
@@ -198,7 +198,8 @@ static enum status object_attach(const struct args *args, const struct attach *a
 		return args_fail(args, STATUS_REFUSED, "obj %s: with maps in %s: %s", path,
 				 attach->maps.folder, strerror(-err));
 	program = bpf_object__find_program_by_name(object, PROGRAM);
-	status = program_attach(args, attach, bpf_program__fd(program), mode);
+	if (attach->link.ifindex)
+		status = program_attach(args, attach, bpf_program__fd(program), mode);
 	if (status && attach->fresh)
 		bpf_object__unpin_maps(object, NULL);
 	bpf_object__close(object);
@@ -221,7 +222,7 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 		status = args_fail(args, STATUS_REFUSED, "%s: %s", attach->maps.folder,
 				   err == -EMEDIUMTYPE ? "not on a bpf file system" : strerror(-err));
 	else
-		status = attach_look_again(args, attach);
+		status = attach->link.ifindex ? attach_look_again(args, attach) : STATUS_DONE;
 	if (!status)
 		status = attached_check(args, attach, keywords[KEYWORD_MODE].number);
 	if (!status)
@@ -245,6 +246,18 @@ static enum status links_update(const struct args *args, const char *folder)
 	return err ? maps_fail(args, &maps, err) : STATUS_DONE;
 }
 
+/* `dev IF`, or `maps` for those alone. */
+static enum status load_begin(struct args *args, struct attach *attach)
+{
+	const char *word = args_peek(args);
+
+	if (!word || strcmp(word, "maps"))
+		return attach_begin(args, attach);
+	args_subject(args);
+	attach->attached.fd = -1;
+	return STATUS_DONE;
+}
+
 static enum status cmd_load(struct context *context, struct args *args)
 {
 	struct keyword keywords[KEYWORD_SIZES + SIZING_KEYWORDS + 1] = {
@@ -254,12 +267,14 @@ static enum status cmd_load(struct context *context, struct args *args)
 	struct attach attach = {};
 	const char *pin = context->pin;
 	char folder[PATH_MAX];
-	enum status status = attach_begin(args, &attach);
+	enum status status = load_begin(args, &attach);
 	int err;
 
 	memcpy(&keywords[KEYWORD_SIZES], sizing_keywords, sizeof(sizing_keywords));
 	if (!status)
 		status = args_keywords(args, keywords);
+	if (!status && !attach.link.ifindex && keywords[KEYWORD_MODE].given)
+		status = args_fail(args, STATUS_USAGE, "mode: is of an interface: dev IF");
 	if (!status) {
 		if (!pin && !getenv("XLB_PIN") && program_folder(&attach.attached, NULL, folder))
 			pin = folder;
@@ -270,7 +285,7 @@ static enum status cmd_load(struct context *context, struct args *args)
 	program_close(&attach.attached);
 	if (status)
 		return status;
-	if (!attach.link.loopback)
+	if (attach.link.ifindex && !attach.link.loopback)
 		sysctl_prepare(args, attach.link.name);
 	return links_update(args, attach.maps.folder);
 }
@@ -323,7 +338,7 @@ static enum status cmd_unload(struct context *context, struct args *args)
 
 const struct object load_object = {
 	.name = "load",
-	.usage = "xlb load dev IF [ mode { native | generic } ] [ obj FILE ]\n"
+	.usage = "xlb load { dev IF [ mode { native | generic } ] | maps } [ obj FILE ]\n"
 		 "                [ services N ] [ backends N ] [ slots N ] [ flows N ]\n",
 	.run = cmd_load,
 };

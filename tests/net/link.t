@@ -67,6 +67,16 @@ fi
 
 # --- load ---
 
+fails 1 "maps have no mode" lb load maps mode native
+is "as is told" "$(said)" "xlb: load maps: mode: is of an interface: dev IF"
+fails 2 "nor are made of no object" lb load maps obj /nosuch
+is "nothing is pinned" "$(pins)" ""
+ok "load can make maps alone" lb load maps services 5
+is "of that size" "$(bpftool -j map show pinned /sys/fs/bpf/xlb/xlb_services4 | jq .max_entries)" 5
+is "no interface runs xlb" "$(lb link)" ""
+fails 2 "once made they keep it" lb load maps services 6
+rm -r /sys/fs/bpf/xlb
+
 umount /sys/fs/bpf 2>/dev/null || :
 sysctl_set balancer net.ipv4.conf.all.rp_filter=1 net.ipv6.conf.back/end.accept_ra=1
 ok "load also mounts a bpf file system" lb load dev back.end
