@@ -137,7 +137,8 @@ def unknown(words):
         return [word for word in rest if word not in targets]
     if re.match("xlb(-[a-z]+)?$", tool) and tool not in TOOLS:
         return [tool]
-    if tool not in TOOLS or not rest:
+    # The words of these are names that users give.
+    if tool not in TOOLS or not rest or tool in ("xlb-up", "xlb-down"):
         return []
     helped = f"{tool} help" if rest[0].startswith("-") else f"{tool} {rest[0]} help"
     known = usage(helped if tool == "xlb" else f"{tool} -h")

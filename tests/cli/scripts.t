@@ -444,7 +444,7 @@ def check_save():
 
 def check_help():
     for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore",
-                 "xlb-import-ipvs"):
+                 "xlb-import-ipvs", "xlb-up", "xlb-down"):
         for option in ("-h", "--help"):
             done = run(tool, option)
             tap.ok(done.returncode == 0 and re.match(rf"Usage: {tool}\s", done.stdout) and
@@ -459,7 +459,7 @@ def check_install():
         run(*make, "-o", "all", "install")
         sbin = os.path.join(folder, "opt/xlb/sbin")
         for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore",
-                     "xlb-import-ipvs", "xlb-probe"):
+                     "xlb-import-ipvs", "xlb-probe", "xlb-up", "xlb-down"):
             done = run(os.path.join(sbin, tool), "-V", variables={"PATH": "/usr/bin:/bin"})
             tap.equal((done.returncode, done.stdout), (0, xlb("-V").stdout.replace("xlb", tool)),
                       f"{tool} runs where it is installed")

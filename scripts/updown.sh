@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# What xlb-up and xlb-down share, after common.sh: names, the record of what is up,
+# and what undoes each of its lines.
+
+run=/run/xlb
+
+# Says a command, and runs it.
+cmd() {
+	echo "+ $*" >&2
+	"$@"
+}
+
+# Sets $file, $name and $record from a NAME, or from a FILE that has a slash.
+name_take() { # WORD
+	case $1 in
+	*/*) file=$1 ;;
+	*) file=/etc/xlb/$1.conf ;;
+	esac
+	name=${file##*/}
+	name=${name%.conf}
+	case $name in
+	'' | [.-]* | *[!A-Za-z0-9_.-]*)
+		die 1 "$1: a name has letters, digits, and _ . - but not in front"
+		;;
+	esac
+	# shellcheck disable=SC2034 # for who reads this
+	record=$run/$name.up
+}
+
+# Nobody else goes up or down meanwhile: the lock ends with this process.
+record_lock() {
+	mkdir -p "$run" 2>/dev/null || :
+	[ -w "$run" ] || die 2 "$run: cannot be written: run as root"
+	exec 9<"$run"
+	flock 9
+}
+
+# The pin folder that a record names.
+record_pin() { # RECORD
+	sed -n 's/^pin //p' "$1"
+}
+
+interface_there() { # IF
+	ip link show dev "$1" >/dev/null 2>&1
+}
+
+# Runs this interface xlb with the maps of $XLB_PIN?
+interface_runs() { # IF
+	interface_there "$1" &&
+		xlb -j link show dev "$1" | jq -e 'any(.pin == env.XLB_PIN)' >/dev/null
+}
+
+address_there() { # ADDRESS/PREFIX IF
+	ip -j address show dev "$2" 2>/dev/null | jq -e --arg address "$1" '
+		any(.[]?.addr_info[]?; "\(.local)/\(.prefixlen)" == $address)' >/dev/null
+}
+
+address_delete() { # ADDRESS/PREFIX IF
+	! address_there "$1" "$2" || cmd ip address del "$1" dev "$2"
+}
+
+# The program goes; what xlb says of the maps then is not for who will remove them.
+interface_leave() { # IF
+	interface_runs "$1" || return 0
+	status=0
+	said=$(cmd xlb unload dev "$1" 2>&1) || status=$?
+	printf '%s\n' "$said" | sed '/: its maps stay: /d' >&2
+	return $status
+}
+
+# Unless somebody else still uses them.
+maps_remove() {
+	others=$(xlb -j link show |
+		jq -r 'map(select(.pin == env.XLB_PIN).dev) | join(" ")')
+	if [ -n "$others" ]; then
+		# shellcheck disable=SC2154 # of common.sh
+		echo "$program: the maps in $XLB_PIN stay: xlb runs on $others" >&2
+		return
+	fi
+	echo "+ rm $XLB_PIN/xlb_*" >&2
+	rm -f "$XLB_PIN"/xlb_*
+	rmdir "$XLB_PIN" 2>/dev/null || :
+}
+
+# Undoes the lines of a record from the last to the first, as many as it can.
+lines_undo() {
+	status=0
+	reversed=$(awk '{ line[NR] = $0 } END { for (i = NR; i; i--) print line[i] }')
+	while read -r word what _ dev; do
+		case $word in
+		address) address_delete "$what" "$dev" || status=2 ;;
+		interface) interface_leave "$what" || status=2 ;;
+		pin) maps_remove || status=2 ;;
+		esac
+	done <<-END
+		$reversed
+	END
+	return $status
+}
