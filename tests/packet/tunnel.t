@@ -87,6 +87,14 @@ def check_inner():
                 way.check(f"{kind}: an inner header's sum of {wanted:#x}", header=header)
 
 
+def check_stack():
+    """What XDP cannot send goes up, in a frame that the kernel takes for its own."""
+    for kind in TUNNEL_KINDS:
+        way = start(lab, kind)
+        lab.redirects("right", takes=0)
+        lab.check(f"{kind}: the kernel is to send it", way.asks(), PASS, way.finished())
+
+
 def check_spread():
     for kind in TUNNEL_KINDS:
         way = start(lab, kind, hash="flow")
@@ -204,6 +212,7 @@ def check_tags():
 check_fields()
 check_traffic()
 check_inner()
+check_stack()
 check_spread()
 check_port()
 check_no_source()
