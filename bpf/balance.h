@@ -45,7 +45,9 @@ static __always_inline enum recorded reply_record_in(struct xdp_md *ctx, __u64 s
 		same = old->direction == XLB_REPLY && old->port == flow.port &&
 		       address_equal((const __u32 *)old->address, vip, v6);
 		if (same && old->backend == backend && old->generation == flow.generation) {
-			record_touch(&tuple, old, v6, embryonic, opening, now);
+			record_seen(old, now);
+			if (embryonic && !opening)
+				record_put(&tuple, &flow, v6, false);
 			return RECORD_KNOWN;
 		}
 		if (!same && record_fresh(old, true, now, config->hz))
