@@ -99,7 +99,7 @@ tests/unit/checksum.t: tests/unit/checksum.c $(BPF_HEADERS) $(wildcard tests/uni
 
 # pkg-config is asked only by the second make, when it is there.
 check: deps
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(NET_PROGRAMS)
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(NET_PROGRAMS) tests/kernels/verify
 	prove --exec '' $(PROVE_FLAGS) $(TESTS)
 
 tests/kernels/verify: tests/kernels/verify.c loader/object.o

@@ -25,8 +25,7 @@ tap() { # NAME COMMAND...
 		echo "not ok - $name ended early, with status $status" >>"$RESULTS/$name.tap"
 }
 
-tap verifier tests/kernels/verify bpf/xlb.o $INSTRUCTIONS_MAX
-tap verifier-decap tests/kernels/verify bpf/decap.o $INSTRUCTIONS_MAX
+tap verifier tests/kernels/verify $INSTRUCTIONS_MAX bpf/xlb.o bpf/decap.o
 tap load tests/kernels/load.sh
 # Loading takes longest: once for all tests of an object.
 for object in xlb decap; do
