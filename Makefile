@@ -8,6 +8,7 @@ SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 OBJECTDIR = $(PREFIX)/lib/bpf
 LIBDIR = $(PREFIX)/lib/xlb
+COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 
 CLANG = clang
 CFLAGS = -O2 -g
@@ -22,7 +23,7 @@ XLB_CFLAGS = -std=gnu11 $(WARNINGS) -Ibpf \
 BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libcurl4-openssl-dev libelf-dev \
 	libjansson-dev libmnl-dev make pkg-config
 RUN_PACKAGES = bpftool iproute2 jq
-TEST_PACKAGES = bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-ping \
+TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-ping \
 	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-scapy shellcheck \
 	strace tcpdump util-linux wrk
 KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86
@@ -123,19 +124,23 @@ deps:
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(OBJECTDIR) $(DESTDIR)$(LIBDIR) \
-		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
+		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(COMPLETIONDIR)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(SBINDIR)
 	install -m 644 $(OBJECTS) $(DESTDIR)$(OBJECTDIR)
 	install -m 644 $(SCRIPT_PARTS) $(DESTDIR)$(LIBDIR)
 	install -m 644 $(PAGES7) $(DESTDIR)$(MANDIR)/man7
 	install -m 644 $(PAGES8) $(DESTDIR)$(MANDIR)/man8
+	install -m 644 scripts/completion/xlb $(DESTDIR)$(COMPLETIONDIR)
+	cd $(DESTDIR)$(COMPLETIONDIR) && \
+		for tool in $(filter-out xlb,$(notdir $(PROGRAMS))); do ln -sf xlb $$tool; done
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,$(notdir $(PROGRAMS))) \
 		$(addprefix $(DESTDIR)$(OBJECTDIR)/,$(notdir $(OBJECTS))) \
 		$(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(SCRIPT_PARTS))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(PAGES7))) \
-		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(PAGES8)))
+		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(PAGES8))) \
+		$(addprefix $(DESTDIR)$(COMPLETIONDIR)/,$(notdir $(PROGRAMS)))
 	rmdir $(DESTDIR)$(LIBDIR) 2>/dev/null || :
 
 clean:

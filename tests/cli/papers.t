@@ -163,7 +163,8 @@ def check_readme():
 def is_shell(path):
     """A script, or what scripts read."""
     with open(path, "rb") as file:
-        return file.readline().startswith(b"#!/bin/sh") or path.endswith(".sh")
+        return (file.readline().startswith(b"#!/bin/sh") or path.endswith(".sh")
+                or "/completion/" in path)
 
 
 def unlike(paths):
@@ -176,7 +177,7 @@ def unlike(paths):
 
 
 def check_shell():
-    files = glob.glob("scripts/*") + glob.glob("tests/*") + glob.glob("tests/*/*") + [".ci/run"]
+    files = glob.glob("scripts/*") + glob.glob("scripts/completion/*") + glob.glob("tests/*") + glob.glob("tests/*/*") + [".ci/run"]
     # Not wanted: functions called by name are no dead code (SC2317), and their
     # arguments may be optional (SC2119, SC2120).
     lint = ("shellcheck", "-x", "-P", "SCRIPTDIR", "-e", "SC2119,SC2120,SC2317")

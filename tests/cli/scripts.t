@@ -473,8 +473,12 @@ def check_install():
             ["lib/bpf/decap.o", "lib/bpf/probe.o", "lib/bpf/xlb.o", "sbin/xlb", "sbin/xlb-probe"]
             + [f"lib/xlb/{name}" for name in there("scripts", "*.sh")]
             + [f"sbin/{name}" for name in there("scripts", "xlb-*")]
-            + [f"share/man/man{page[-1]}/{page}" for page in there("man", "*")]),
+            + [f"share/man/man{page[-1]}/{page}" for page in there("man", "*")]
+            + [f"share/bash-completion/completions/{tool}"
+               for tool in ["xlb", "xlb-probe", *there("scripts", "xlb-*")]]),
                   "make install puts each file in its place")
+        with open(f"{folder}/opt/xlb/share/bash-completion/completions/xlb-service") as file:
+            tap.ok("complete -F" in file.read(), "each tool finds its completion")
         run(*make, "uninstall")
         left = [name for _, _, names in os.walk(folder) for name in names]
         tap.equal(left, [], "make uninstall leaves nothing")
