@@ -23,7 +23,7 @@ struct relay {
 	__u32 quote;		/* bytes of that */
 };
 
-/* How an error begins; the sum of its 16-bit words, as they are on the wire. */
+/* How the client's error begins. */
 struct relayed {
 	__u8 type;
 	__u8 code;
