@@ -171,10 +171,9 @@ struct xlb_service {
 	__u8 echo;		/* 1: echo requests to its address are answered */
 	/* Not for packets. */
 	enum xlb_fail fail;
-	__u8 reserved;
+	__u8 reserved[5];
 	__u16 warmup;		/* seconds until a backend that is up again has its
 				 * whole share; 0: at once */
-	__u8 reserved2[4];
 };
 
 /* An address that some service has (any address is none), IPv4 as ::ffff:a.b.c.d. */
