@@ -21,7 +21,7 @@ sys.path.insert(0, PACKET)
 import bpf  # noqa: E402
 import tap  # noqa: E402
 
-COMMANDS = ("ip", "bpftool", "ethtool")
+COMMANDS = ("ip", "bpftool", "ethtool", "xlb")
 COUNTERS = ("xlb_drops", "xlb_stats", "decap_stats")
 # Members that are times, in jiffies, and the one that is their number per second.
 TIMES = ("stamp", "seen", "since", "errors_since", "refused_at", "changed", "settle_until")
@@ -158,7 +158,7 @@ def sleep(real, seconds):
 
 @patched(subprocess, "run")
 def command(real, words, **keywords):
-    if words[0] in COMMANDS and "btf" not in words:
+    if os.path.basename(words[0]) in COMMANDS and "btf" not in words:
         tape.append(("command", tuple(words)))
     return real(words, **keywords)
 

@@ -56,7 +56,7 @@ class Kernel:
 
     def begin(self, test):
         self.name = f"packet test {test}, frames as wanted"
-        self.compared, self.wrong, self.sound, self.left_out = 0, [], True, False
+        self.compared, self.wrong, self.faults, self.left_out = 0, [], 0, False
         self.jiffies_then, self.then = self.clock.jiffies(), time.monotonic()
 
     def skip(self, what):
@@ -65,7 +65,9 @@ class Kernel:
 
     def end(self):
         self.ok("after its last check")
-        if self.sound:
+        if self.faults:
+            print(f"#  {self.faults} checks in all")
+        else:
             self.checks += 1
             print(f"ok - {self.name} = {self.compared}", flush=True)
 
@@ -150,15 +152,21 @@ class Kernel:
             self.wrong.append((expected, got))
 
     def ok(self, description):
-        """The end of one check of the test."""
+        """The end of one check of the test; the first that fail are told."""
         if self.wrong:
             self.failed += 1
-            print(f"not ok - {self.name}: {description}")
-            for outcomes in self.wrong[:SHOWN]:
-                for name, (what, data) in zip(("wanted:", "got:   "), outcomes):
-                    print("# ", name, VERDICTS[what] if isinstance(what, int) else what,
-                          data.hex() if isinstance(data, bytes) else data)
+            self.faults += 1
+            if self.faults <= SHOWN:
+                self.checks += 1
+                print(f"not ok - {self.name}: {description}")
+                self.explain()
         self.wrong = []
+
+    def explain(self):
+        for outcomes in self.wrong[:SHOWN]:
+            for name, (what, data) in zip(("wanted:", "got:   "), outcomes):
+                print("# ", name, VERDICTS[what] if isinstance(what, int) else what,
+                      data.hex() if isinstance(data, bytes) else data)
 
 
 def setup_of(steps):
