@@ -42,6 +42,7 @@ PROBE_LIBRARIES = libbpf libelf libmnl libcurl
 BENCH_HEADERS = $(wildcard tests/bench/*.h) bpf/xlb_abi.h
 BENCH_SOURCES = $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
+CLI_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/cli/*.bpf.c))
 NET_PROGRAMS = $(patsubst %.c,%,$(wildcard tests/net/*.c))
 UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
 TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t)))
@@ -77,6 +78,9 @@ tests/bench/bench: $(BENCH_SOURCES) $(BENCH_HEADERS) Makefile
 	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(BENCH_SOURCES) \
 		$(shell pkg-config --cflags --libs libbpf) -o $@
 
+tests/cli/%.o: tests/cli/%.bpf.c tests/cli/uses.h $(BPF_HEADERS)
+	$(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
+
 tests/net/%: tests/net/%.c
 	$(CC) $(CFLAGS) -std=gnu11 $(WARNINGS) $< -o $@
 
@@ -100,7 +104,8 @@ tests/unit/checksum.t: tests/unit/checksum.c $(BPF_HEADERS) $(wildcard tests/uni
 
 # pkg-config is asked only by the second make, when it is there.
 check: deps
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(NET_PROGRAMS) tests/kernels/verify
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(CLI_PROGRAMS) \
+		$(NET_PROGRAMS) tests/kernels/verify
 	prove --exec '' $(PROVE_FLAGS) $(TESTS)
 
 tests/kernels/verify: tests/kernels/verify.c loader/object.o
@@ -145,7 +150,7 @@ uninstall:
 
 clean:
 	rm -f bpf/*.o loader/*.o loader/xlb loader/xlb-probe loader/object.path \
-		tests/bench/*.o tests/bench/bench tests/kernels/verify $(NET_PROGRAMS) \
+		tests/bench/*.o tests/bench/bench tests/kernels/verify $(NET_PROGRAMS) tests/cli/*.o \
 		$(UNIT_TESTS)
 
 .PHONY: all always bench check check-kernels clean demo deps install uninstall

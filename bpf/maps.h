@@ -172,6 +172,9 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } xlb_drops SEC(".maps");
 
+/* For xlb load, which knows by it whether the object fits the maps. */
+const volatile __u32 xlb_abi = XLB_ABI;
+
 /* NULL: nothing is configured, or by tools of another version. */
 static __always_inline struct xlb_config *config_current(void)
 {

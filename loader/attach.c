@@ -12,14 +12,14 @@
 
 #include "command.h"
 #include "link.h"
-#include "object.h"
+#include "migrate.h"
+#include "place.h"
 #include "program.h"
 #include "sizing.h"
 #include "sysctl.h"
 #include "warn.h"
 
 #define BPFFS "/sys/fs/bpf"
-#define PROGRAM "xlb_xdp"
 
 /* Who it is about, and with which maps. */
 struct attach {
@@ -37,11 +37,6 @@ static const struct choice modes[] = {
 };
 
 enum { KEYWORD_MODE, KEYWORD_OBJECT, KEYWORD_SIZES };
-
-static const char *explain(int err)
-{
-	return *netlink_explanation() ? netlink_explanation() : strerror(-err);
-}
 
 /* Who is there; what is of others is left alone. */
 static enum status attach_look(const struct args *args, struct attach *attach)
@@ -87,11 +82,12 @@ static enum status attach_look_again(const struct args *args, struct attach *att
 
 /* xlb runs there already: the new program must be able to take its place. */
 static enum status attached_check(const struct args *args, const struct attach *attach,
-				  enum netlink_xdp_mode mode)
+				  enum netlink_xdp_mode mode, int opened)
 {
 	if (attach->attached.fd < 0)
 		return STATUS_DONE;
-	if (attach->attached.config != program_map_id(attach->maps.fd[MAP_CONFIG]))
+	if (opened != -EPROTO && opened != -EINPROGRESS &&
+	    attach->attached.config != program_map_id(attach->maps.fd[MAP_CONFIG]))
 		return args_fail(args, STATUS_REFUSED, "runs xlb with maps of another place: "
 				 "xlb unload dev %s", attach->link.name);
 	if (mode && mode != attach->link.mode)
@@ -144,66 +140,49 @@ static int folder_make(struct attach *attach)
 	return fstatfs(attach->maps.lock, &about) || about.f_type != BPF_FS_MAGIC ? -EMEDIUMTYPE : 0;
 }
 
-/* Attaches in one step; without a word about the mode, native if the driver can. */
-static enum status program_attach(const struct args *args, const struct attach *attach, int fd,
-				  enum netlink_xdp_mode wanted)
-{
-	unsigned ifindex = attach->link.ifindex;
-	int err, expected = attach->attached.fd;
-	enum netlink_xdp_mode mode = wanted;
-	char why[256];
-
-	if (!mode)
-		mode = expected < 0 ? NETLINK_XDP_NATIVE : attach->link.mode;
-	err = netlink_xdp_set(ifindex, fd, expected, mode);
-	if (err && !wanted && expected < 0 && err != -EBUSY && err != -EEXIST && err != -EPERM) {
-		snprintf(why, sizeof(why), "%s", explain(err));
-		mode = NETLINK_XDP_GENERIC;
-		err = netlink_xdp_set(ifindex, fd, expected, mode);
-		if (!err)
-			args_warn(args, "in generic mode, which is slower (native: %s)", why);
-	}
-	if (err)
-		return args_fail(args, STATUS_REFUSED, "%s mode: %s",
-				 choice_name(link_modes, mode), explain(err));
-	return STATUS_DONE;
-}
-
 static enum status object_attach(const struct args *args, const struct attach *attach,
-				 const struct keyword *keywords)
+				 const struct object_wish *wish, enum netlink_xdp_mode mode)
 {
-	enum netlink_xdp_mode mode = keywords[KEYWORD_MODE].number;
-	/* In generic mode, all that lo has, the kernel puts pieces together. */
-	bool frags = attach->link.mtu >= NETLINK_MTU_JUMBO && !attach->link.loopback &&
-		     mode != NETLINK_XDP_GENERIC;
-	struct object_size sizes[SIZING_MAPS + 1];
 	struct bpf_object *object;
-	struct bpf_program *program;
-	enum status status = STATUS_DONE;
-	char path[PATH_MAX];
-	int err = object_find(keywords[KEYWORD_OBJECT].word, path);
+	enum status status = place_load(args, wish, &object);
 
-	if (err)
-		return args_fail(args, STATUS_REFUSED, "obj %s: %s", path, strerror(-err));
-	sizing_fill(&keywords[KEYWORD_SIZES], sizes);
-	err = object_load(path, PROGRAM, attach->maps.folder, sizes, frags, &object);
-	if (err == -EEXIST)
-		return args_fail(args, STATUS_REFUSED, "maps of other sizes are there already, "
-				 "and are sized when they are made: rm %s/xlb_*",
-				 attach->maps.folder);
-	if (err == -ENODATA)
-		return args_fail(args, STATUS_REFUSED, "obj %s: takes no frames in pieces, as an "
-				 "MTU of %u makes them: mode generic", path, attach->link.mtu);
-	if (err)
-		return args_fail(args, STATUS_REFUSED, "obj %s: with maps in %s: %s", path,
-				 attach->maps.folder, strerror(-err));
-	program = bpf_object__find_program_by_name(object, PROGRAM);
+	if (status)
+		return status;
 	if (attach->link.ifindex)
-		status = program_attach(args, attach, bpf_program__fd(program), mode);
+		status = place_attach(args, &attach->link, place_program(object),
+				      attach->attached.fd, mode);
 	if (status && attach->fresh)
 		bpf_object__unpin_maps(object, NULL);
 	bpf_object__close(object);
 	return status;
+}
+
+/* Joins the maps of a set, or makes them. */
+static enum status load_into(const struct args *args, struct attach *attach,
+			     const struct keyword *keywords, int opened)
+{
+	enum netlink_xdp_mode mode = keywords[KEYWORD_MODE].number;
+	struct object_size sizes[SIZING_MAPS + 1];
+	char path[PATH_MAX];
+	const struct object_wish wish = {
+		.path = path,
+		.program = PLACE_PROGRAM,
+		.folder = attach->maps.folder,
+		.sizes = sizes,
+		.frags = place_wants_frags(&attach->link, mode ? mode : attach->link.mode),
+	};
+	int err = object_find(keywords[KEYWORD_OBJECT].word, path);
+	enum status status;
+
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "obj %s: %s", path, strerror(-err));
+	sizing_fill(&keywords[KEYWORD_SIZES], sizes);
+	if (opened != -EPROTO && opened != -EINPROGRESS)
+		return object_attach(args, attach, &wish, mode);
+	status = migrate(args, &attach->maps, &attach->attached, &wish);
+	/* Else it has got the new program with all others. */
+	return status || attach->attached.fd >= 0 ? status
+						  : object_attach(args, attach, &wish, mode);
 }
 
 /* With what maps_open() said: joins that set, or makes one. */
@@ -214,7 +193,8 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 	int err = 0;
 
 	/* One that misses some was left by a loader that died: completed now. */
-	if (opened && opened != -ENOENT && opened != -ENODATA)
+	if (opened && opened != -ENOENT && opened != -ENODATA && opened != -EPROTO &&
+	    opened != -EINPROGRESS)
 		return maps_fail(args, &attach->maps, opened);
 	if (opened == -ENOENT)
 		err = folder_make(attach);
@@ -224,9 +204,9 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 	else
 		status = attach->link.ifindex ? attach_look_again(args, attach) : STATUS_DONE;
 	if (!status)
-		status = attached_check(args, attach, keywords[KEYWORD_MODE].number);
+		status = attached_check(args, attach, keywords[KEYWORD_MODE].number, opened);
 	if (!status)
-		status = object_attach(args, attach, keywords);
+		status = load_into(args, attach, keywords, opened);
 	if (status && attach->made)
 		rmdir(attach->maps.folder);
 	return status;
@@ -328,7 +308,7 @@ static enum status cmd_unload(struct context *context, struct args *args)
 		err = netlink_xdp_set(attach.link.ifindex, -1, attach.attached.fd,
 				      attach.link.mode);
 		if (err)
-			status = args_fail(args, STATUS_REFUSED, "%s", explain(err));
+			status = args_fail(args, STATUS_REFUSED, "%s", place_explain(err));
 		else if (program_folder(&attach.attached, context->pin, folder))
 			status = maps_leave(args, &attach.attached, folder);
 	}

@@ -257,10 +257,21 @@ int state_open(struct state **state, const char *pin, bool write)
 	int error = try(state, pin, write, write);
 
 	/* Who only looks waits for no writer, unless one got between two maps. */
-	if (error != -EUCLEAN || write)
+	if ((error != -EUCLEAN && error != -EINPROGRESS) || write)
 		return error;
 	state_free(*state);
 	return try(state, pin, write, true);
+}
+
+int state_open_aside(struct state **state, const char *folder)
+{
+	int error;
+
+	*state = calloc(1, sizeof(**state));
+	if (!*state)
+		return -ENOMEM;
+	error = maps_open_all(&(*state)->maps, folder, true, NULL);
+	return error ?: load(*state, false);
 }
 
 int state_blank(struct state **state, const char *pin)

@@ -144,12 +144,19 @@ static enum status question_answer(struct context *context, const struct args *a
 	struct xlb_lookup answer;
 	struct bpf_object *object;
 	char path[PATH_MAX];
+	const struct object_wish wish = {
+		.path = path,
+		.program = PROGRAM,
+		.folder = state->maps.folder,
+	};
 	int error = object_find(NULL, path);
 
 	if (error)
 		return args_fail(args, STATUS_REFUSED, "%s: no such file: name it in $XLB_OBJECT",
 				 path);
-	error = object_load(path, PROGRAM, state->maps.folder, NULL, false, &object);
+	error = object_load(&wish, &object);
+	if (error == -EPROTO)
+		return args_fail(args, STATUS_REFUSED, "%s: " OBJECT_OTHER_ABI, path, XLB_ABI);
 	if (error)
 		return args_fail(args, STATUS_REFUSED, "%s: %s", path, strerror(-error));
 	program = bpf_object__find_program_by_name(object, PROGRAM);

@@ -114,59 +114,112 @@ int maps_lock(const char *folder)
 	return lock;
 }
 
-static int map_open(struct maps *maps, enum map map)
+static int map_open_in(struct maps *maps, enum map map, const char *within)
+{
+	char path[PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), "%s%s/%s", maps->folder, within, map_name(map));
+	maps->fd[map] = bpf_obj_get(path);
+	return maps->fd[map] < 0 ? maps->fd[map] : 0;
+}
+
+/* `value`: how large one is to be. */
+static int map_open(struct maps *maps, enum map map, bool aside, __u32 value)
 {
 	struct bpf_map_info info = {};
 	__u32 size = sizeof(info);
-	char path[PATH_MAX + 32];
-	int error;
+	int error = -ENOENT;
 
 	maps->culprit = map_name(map);
-	snprintf(path, sizeof(path), "%s/%s", maps->folder, map_name(map));
-	maps->fd[map] = bpf_obj_get(path);
-	if (maps->fd[map] < 0)
-		return maps->fd[map] == -ENOENT ? -ENODATA : maps->fd[map];
+	if (aside)
+		error = map_open_in(maps, map, "/" MAPS_ASIDE);
+	if (error == -ENOENT)
+		error = map_open_in(maps, map, "");
+	if (error)
+		return error == -ENOENT ? -ENODATA : error;
 	error = bpf_obj_get_info_by_fd(maps->fd[map], &info, &size);
 	if (error)
 		return error;
-	if (info.key_size != shapes[map].key || info.value_size != shapes[map].value)
+	if (info.key_size != shapes[map].key || info.value_size != value)
 		return -EPROTO;
 	maps->entries[map] = info.max_entries;
 	return 0;
 }
 
-static int abi_check(const struct maps *maps)
+/* What all versions begin their configuration with. */
+static int abi_read(struct maps *maps)
 {
-	struct xlb_config config;
-	__u32 zero = 0;
-	int error = bpf_map_lookup_elem(maps->fd[MAP_CONFIG], &zero, &config);
+	char config[4096];
+	struct bpf_map_info info = {};
+	__u32 zero = 0, size = sizeof(info);
+	int error = map_open_in(maps, MAP_CONFIG, "");
+
+	maps->culprit = map_name(MAP_CONFIG);
+	if (error)
+		return error == -ENOENT ? -ENODATA : error;
+	error = bpf_obj_get_info_by_fd(maps->fd[MAP_CONFIG], &info, &size);
+	if (error)
+		return error;
+	if (info.value_size < sizeof(maps->abi) || info.value_size > sizeof(config))
+		return -EPROTO;
+	error = bpf_map_lookup_elem(maps->fd[MAP_CONFIG], &zero, config);
+	memcpy(&maps->abi, config, sizeof(maps->abi));
+	close(maps->fd[MAP_CONFIG]);
+	maps->fd[MAP_CONFIG] = -1;
+	return error;
+}
+
+static int abi_check(struct maps *maps)
+{
+	char aside[PATH_MAX + 64];
+	int error = abi_read(maps);
 
 	if (error)
 		return error;
-	return config.abi && config.abi != XLB_ABI ? -EPROTO : 0;
+	if (maps->abi && maps->abi != XLB_ABI)
+		return -EPROTO;
+	snprintf(aside, sizeof(aside), "%s/" MAPS_ASIDE, maps->folder);
+	return access(aside, F_OK) ? 0 : -EINPROGRESS;
+}
+
+static void maps_begin(struct maps *maps)
+{
+	memset(maps, 0, sizeof(*maps));
+	maps->lock = -1;
+	for (enum map map = 0; map < MAP_COUNT; map++)
+		maps->fd[map] = -1;
+}
+
+static int open_all(struct maps *maps, bool aside, const __u32 *values)
+{
+	int error = 0;
+
+	for (enum map map = 0; !error && map < MAP_COUNT; map++)
+		error = map_open(maps, map, aside,
+				 values && values[map] ? values[map] : shapes[map].value);
+	return error;
+}
+
+int maps_open_all(struct maps *maps, const char *folder, bool aside, const __u32 *values)
+{
+	maps_begin(maps);
+	snprintf(maps->folder, sizeof(maps->folder), "%s", folder);
+	return open_all(maps, aside, values);
 }
 
 int maps_open(struct maps *maps, const char *pin, bool lock)
 {
 	int error;
 
-	memset(maps, 0, sizeof(*maps));
-	maps->lock = -1;
-	for (enum map map = 0; map < MAP_COUNT; map++)
-		maps->fd[map] = -1;
+	maps_begin(maps);
 	error = maps_find(maps, pin);
 	if (!error && lock) {
 		maps->lock = maps_lock(maps->folder);
 		error = maps->lock < 0 ? maps->lock : 0;
 	}
 	/* The version first: another may have other maps. */
-	if (!error)
-		error = map_open(maps, MAP_CONFIG);
-	if (!error)
-		error = abi_check(maps);
-	for (enum map map = MAP_CONFIG + 1; !error && map < MAP_COUNT; map++)
-		error = map_open(maps, map);
-	return error;
+	error = error ?: abi_check(maps);
+	return error ?: open_all(maps, false, NULL);
 }
 
 void maps_close(struct maps *maps)
@@ -179,6 +232,20 @@ void maps_close(struct maps *maps)
 	if (maps->lock >= 0)
 		close(maps->lock);
 	maps->lock = -1;
+}
+
+static enum status abi_fail(const struct args *args, const struct maps *maps)
+{
+	if (maps->abi > XLB_ABI)
+		return args_fail(args, STATUS_REFUSED, "the maps in %s are of ABI %u, and this xlb "
+				 "speaks %u: use the newer xlb", maps->folder, maps->abi, XLB_ABI);
+	if (maps->abi >= MAPS_ABI_OLDEST && maps->abi < XLB_ABI)
+		return args_fail(args, STATUS_REFUSED, "the maps in %s are of ABI %u, and this xlb "
+				 "speaks %u: xlb load dev IF moves them on", maps->folder,
+				 maps->abi, XLB_ABI);
+	return args_fail(args, STATUS_REFUSED, "%s in %s is not of ABI %u, which this xlb speaks: "
+			 "use the xlb that it was loaded with, or unload, remove the pins and load "
+			 "again", maps->culprit, maps->folder, XLB_ABI);
 }
 
 enum status maps_fail(const struct args *args, const struct maps *maps, int error)
@@ -198,9 +265,10 @@ enum status maps_fail(const struct args *args, const struct maps *maps, int erro
 		return args_fail(args, STATUS_REFUSED, "%s is missing in %s: unload, remove what is "
 				 "left there and load again", maps->culprit, maps->folder);
 	case -EPROTO:
-		return args_fail(args, STATUS_REFUSED, "%s in %s is not of ABI %u, which this xlb "
-				 "speaks: use the xlb that it was loaded with, or unload, remove "
-				 "the pins and load again", maps->culprit, maps->folder, XLB_ABI);
+		return abi_fail(args, maps);
+	case -EINPROGRESS:
+		return args_fail(args, STATUS_REFUSED, "the maps in %s are still on their way to "
+				 "ABI %u: xlb load dev IF completes it", maps->folder, XLB_ABI);
 	case -EUCLEAN:
 		return args_fail(args, STATUS_REFUSED, "the maps in %s contradict themselves, some "
 				 "other tool has written there: unload, remove the pins and load "

@@ -14,6 +14,15 @@
 /* Where `xlb load` pins. */
 #define MAPS_OWN_FOLDER "/sys/fs/bpf/xlb"
 
+/*
+ * In the folder of a set: maps that are to take the place of its own of an earlier ABI
+ * version, until all have (migrate.c).
+ */
+#define MAPS_ASIDE "xlb_new"
+
+/* The earliest version that `xlb load` can migrate from. */
+#define MAPS_ABI_OLDEST 2
+
 /* Where xlb, iproute2 and bpftool pin, NULL at the end. */
 extern const char *const maps_folders[];
 
@@ -45,6 +54,7 @@ struct maps {
 	char folder[PATH_MAX];	/* where they are pinned */
 	char second[PATH_MAX];	/* the other set of -ENOTUNIQ */
 	const char *culprit;	/* the map of -ENODATA and -EPROTO */
+	__u32 abi;		/* the version that they are of; 0: fresh, or not known yet */
 	int lock;		/* the folder, held by writers; else -1 */
 	int fd[MAP_COUNT];
 	__u32 entries[MAP_COUNT];	/* max_entries */
@@ -72,9 +82,17 @@ int maps_lock(const char *folder);
 /*
  * Finds and opens all maps, under the lock if asked to.  0 or what maps_find()
  * says; -ENODATA: one is missing; -EPROTO: other sizes or another ABI version
- * (0, fresh, is fine).  Always to be followed by maps_close().
+ * (0, fresh, is fine); -EINPROGRESS: they are on their way to this version.  Always
+ * to be followed by maps_close().
  */
 int maps_open(struct maps *maps, const char *pin, bool lock);
+
+/*
+ * Opens all maps of a folder, whatever their version: one that is pinned in MAPS_ASIDE
+ * too, from there, if asked to.  Sizes of values are as now where values (or NULL)
+ * has 0.  0, -ENODATA, -EPROTO or -errno; then maps_close().
+ */
+int maps_open_all(struct maps *maps, const char *folder, bool aside, const __u32 *values);
 void maps_close(struct maps *maps);
 
 /* Says what an error of the above means and what to do; STATUS_REFUSED. */

@@ -9,6 +9,7 @@
 #include <bpf/btf.h>
 
 #include "object.h"
+#include "xlb_abi.h"
 
 static int object_try(const char *candidate, char *path)
 {
@@ -57,6 +58,14 @@ int object_find_beside(const char *name, char *path)
 	return error || access(path, R_OK) ? -ENOENT : 0;
 }
 
+static bool listed(const char *const *names, const char *name)
+{
+	for (; names && *names; names++)
+		if (!strcmp(*names, name))
+			return true;
+	return false;
+}
+
 static __u32 size_wanted(const struct object_size *sizes, const char *name)
 {
 	for (; sizes && sizes->map; sizes++)
@@ -92,6 +101,19 @@ static int map_size(struct bpf_map *map, const char *folder, __u32 wanted)
 	return bpf_map__set_max_entries(map, info.max_entries);
 }
 
+static int map_prepare(struct bpf_map *map, const struct object_wish *wish)
+{
+	const char *name = bpf_map__name(map);
+	char path[PATH_MAX];
+	int error = map_size(map, wish->folder, size_wanted(wish->sizes, name));
+
+	if (error || !listed(wish->anew, name))
+		return error;
+	if (snprintf(path, sizeof(path), "%s/%s", wish->aside, name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return bpf_map__set_pin_path(map, path);
+}
+
 /* Where a variable stands among the object's constants, or -ENODATA. */
 static int constant_offset(const struct bpf_object *object, const char *name)
 {
@@ -109,58 +131,72 @@ static int constant_offset(const struct bpf_object *object, const char *name)
 	return -ENODATA;
 }
 
-int object_set_frags(struct bpf_object *object, struct bpf_program *program)
+/* One of the object's constants, to be read or, before it is loaded, set; or NULL. */
+static void *constant(struct bpf_object *object, const char *name)
 {
 	struct bpf_map *constants = bpf_object__find_map_by_name(object, ".rodata");
-	int offset = constant_offset(object, "xlb_frags");
+	int offset = constant_offset(object, name);
 	size_t size;
-	__u8 *bytes;
 
-	if (!constants || offset < 0)
-		return -ENODATA;
 	/* libbpf's own skeletons write there, too, though it was const before 1.2. */
-	bytes = (__u8 *)bpf_map__initial_value(constants, &size);
-	bytes[offset] = 1;
+	return constants && offset >= 0 ? (char *)bpf_map__initial_value(constants, &size) + offset
+					: NULL;
+}
+
+int object_set_frags(struct bpf_object *object, struct bpf_program *program)
+{
+	__u8 *frags = constant(object, "xlb_frags");
+
+	if (!frags)
+		return -ENODATA;
+	*frags = 1;
 	return bpf_program__set_flags(program, bpf_program__flags(program) | BPF_F_XDP_HAS_FRAGS);
 }
 
-static int object_prepare(struct bpf_object *object, const char *name, const char *folder,
-			  const struct object_size *sizes, bool frags)
+/* Before anything is made that a program of another version would not know. */
+static int object_check(struct bpf_object *object)
+{
+	const __u32 *abi = constant(object, "xlb_abi");
+
+	return abi && *abi == XLB_ABI ? 0 : -EPROTO;
+}
+
+static int object_prepare(struct bpf_object *object, const struct object_wish *wish)
 {
 	struct bpf_program *program;
 	struct bpf_map *map;
-	int error = 0;
+	int error = object_check(object);
 
+	if (error)
+		return error;
 	bpf_object__for_each_program(program, object) {
-		bool wanted = !strcmp(bpf_program__name(program), name);
+		bool wanted = !strcmp(bpf_program__name(program), wish->program);
 
 		bpf_program__set_type(program, BPF_PROG_TYPE_XDP);
 		bpf_program__set_autoload(program, wanted);
-		if (wanted && frags)
+		if (wanted && wish->frags)
 			error = object_set_frags(object, program);
 		if (error)
 			return error;
 	}
 	bpf_object__for_each_map(map, object) {
 		if (bpf_map__pin_path(map))
-			error = map_size(map, folder, size_wanted(sizes, bpf_map__name(map)));
+			error = map_prepare(map, wish);
 		if (error)
 			return error;
 	}
 	return bpf_object__load(object);
 }
 
-static int object_try_load(const char *path, const char *program, const char *folder,
-			   const struct object_size *sizes, bool frags,
-			   struct bpf_object **object)
+static int object_try_load(const struct object_wish *wish, struct bpf_object **object)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, options, .pin_root_path = folder);
+	LIBBPF_OPTS(bpf_object_open_opts, options, .pin_root_path = wish->folder);
 	int error;
 
-	*object = bpf_object__open_file(path, &options);
+	*object = bpf_object__open_file(wish->path, &options);
 	if (!*object)
 		return -errno;
-	error = object_prepare(*object, program, folder, sizes, frags);
+	error = object_prepare(*object, wish);
 	if (error) {
 		bpf_object__close(*object);
 		*object = NULL;
@@ -168,13 +204,14 @@ static int object_try_load(const char *path, const char *program, const char *fo
 	return error;
 }
 
-int object_load(const char *path, const char *program, const char *folder,
-		const struct object_size *sizes, bool frags, struct bpf_object **object)
+int object_load(const struct object_wish *wish, struct bpf_object **object)
 {
-	int error = object_try_load(path, program, folder, sizes, frags, object);
+	struct object_wish older = *wish;
+	int error = object_try_load(wish, object);
 
 	/* Before Linux 5.18 the flag is not known, and frames are always in one piece. */
-	if (frags && error == -EINVAL)
-		error = object_try_load(path, program, folder, sizes, false, object);
+	older.frags = false;
+	if (wish->frags && error == -EINVAL)
+		error = object_try_load(&older, object);
 	return error;
 }

@@ -23,16 +23,29 @@ struct object_size {
 	__u32 entries;
 };
 
+/* What to load, and with which maps. */
+struct object_wish {
+	const char *path;
+	const char *program;	/* one of the object's; all are of type XDP */
+	const char *folder;	/* where maps are pinned by name */
+	const struct object_size *sizes;	/* or NULL */
+	const char *const *anew;	/* names of maps that are pinned in `aside` instead,
+					 * as large as those in folder; or NULL */
+	const char *aside;
+	bool frags;		/* it takes frames in pieces, where the kernel can (since 5.18) */
+};
+
 /*
- * Loads one program (all are of type XDP) with its maps pinned by name under
- * folder: those that are there are shared, sizes included, the others made, as
- * large as sizes (or NULL) and else the object say.  With `frags` it takes frames
- * in pieces, where the kernel can (since 5.18).  The caller closes with
- * bpf_object__close().  0 or -errno; -EEXIST: a map is there in another size;
- * -ENODATA: the object knows nothing of pieces.
+ * Loads a program with its maps: those that are pinned are shared, sizes included,
+ * the others made, as large as the sizes and else the object say.  The caller closes
+ * with bpf_object__close().  0 or -errno; -EPROTO: the object is of another ABI
+ * version; -EEXIST: a map is there in another size; -ENODATA: the object knows
+ * nothing of pieces.
  */
-int object_load(const char *path, const char *program, const char *folder,
-		const struct object_size *sizes, bool frags, struct bpf_object **object);
+int object_load(const struct object_wish *wish, struct bpf_object **object);
+
+/* Says after `obj PATH: ` what -EPROTO means. */
+#define OBJECT_OTHER_ABI "not of ABI %u, which this xlb speaks: give the one of its own version"
 
 /* Before loading: the program takes frames in pieces, as it and the kernel are told.
  * 0 or -errno; -ENODATA: it knows nothing of pieces. */

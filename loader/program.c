@@ -10,9 +10,6 @@
 #include "maps.h"
 #include "program.h"
 
-/* The verifier's own limit (MAX_USED_MAPS). */
-#define PROGRAM_MAPS_MAX 64
-
 static int map_info(int fd, struct bpf_map_info *info)
 {
 	__u32 size = sizeof(*info);
@@ -43,10 +40,9 @@ static bool map_is_config(__u32 id)
 
 static int program_inspect(struct program *program)
 {
-	__u32 ids[PROGRAM_MAPS_MAX];
 	struct bpf_prog_info info = {
 		.nr_map_ids = PROGRAM_MAPS_MAX,
-		.map_ids = (__u64)(unsigned long)ids,
+		.map_ids = (__u64)(unsigned long)program->maps,
 	};
 	__u32 i, size = sizeof(info);
 	int err = bpf_obj_get_info_by_fd(program->fd, &info, &size);
@@ -54,11 +50,22 @@ static int program_inspect(struct program *program)
 	if (err)
 		return err;
 	snprintf(program->name, sizeof(program->name), "%s", info.name);
-	for (i = 0; i < info.nr_map_ids && i < PROGRAM_MAPS_MAX && !program->config; i++) {
-		if (map_is_config(ids[i]))
-			program->config = ids[i];
+	program->map_count = info.nr_map_ids < PROGRAM_MAPS_MAX ? info.nr_map_ids
+								 : PROGRAM_MAPS_MAX;
+	for (i = 0; i < program->map_count && !program->config; i++) {
+		if (map_is_config(program->maps[i]))
+			program->config = program->maps[i];
 	}
 	return 0;
+}
+
+bool program_shares(const struct program *program, const __u32 *ids, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned j = 0; ids[i] && j < program->map_count; j++)
+			if (program->maps[j] == ids[i])
+				return true;
+	return false;
 }
 
 int program_open(__u32 id, struct program *program)

@@ -85,6 +85,10 @@ struct state {
  * maps, for maps_fail(); free it, too.  -EUCLEAN: the maps contradict themselves.
  */
 int state_open(struct state **state, const char *pin, bool write);
+
+/* To look at what the maps are going to hold that are on their way to this ABI version. */
+int state_open_aside(struct state **state, const char *folder);
+
 void state_free(struct state *state);
 
 /*

@@ -331,12 +331,22 @@ def check_other_maps():
     seen = World()
     config = seen.maps["xlb_config"]
     ours = config.get(0)
-    config.set(0, dict(ours, abi=77))
-    before = seen.snapshot()
-    for words in (("service", "show"), ("service", "add", "192.0.2.6:80/tcp")):
-        check((2, " ".join(words), f"xlb_config in /sys/fs/bpf/xlb is not of ABI {world.ABI}, "
-                                   "which this xlb speaks"), before, seen)
+    pins = "/sys/fs/bpf/xlb"
+    for abi, why in ((1, f"xlb_config in {pins} is not of ABI {world.ABI}, which this xlb speaks"),
+                     (world.ABI - 1, f"the maps in {pins} are of ABI {world.ABI - 1}, and this xlb "
+                                     f"speaks {world.ABI}: xlb load dev IF moves them on"),
+                     (77, f"the maps in {pins} are of ABI 77, and this xlb speaks {world.ABI}: "
+                          "use the newer xlb")):
+        config.set(0, dict(ours, abi=abi))
+        before = seen.snapshot()
+        for words in ("service show", "service add 192.0.2.6:80/tcp"):
+            check((2, words, why), before, seen)
     config.set(0, ours)
+    os.mkdir(f"{pins}/xlb_new")
+    for words in ("service show", "service add 192.0.2.6:80/tcp"):
+        check((2, words, f"the maps in {pins} are still on their way to ABI {world.ABI}: xlb load "
+                         "dev IF completes it"), seen.snapshot(), seen)
+    os.rmdir(f"{pins}/xlb_new")
     os.unlink(os.path.join(world.PINS, "xlb_flows6"))
     check((2, "service show", "xlb_flows6 is missing in /sys/fs/bpf/xlb: unload, remove what is "
                               "left there and load again"), seen.snapshot(), seen)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The maps of earlier ABI versions, as far as they were other maps than now. */
+#ifndef XLB_OLDER_ABI_H
+#define XLB_OLDER_ABI_H
+
+#include "maps.h"
+
+/* A map whose values were others. */
+struct abi_map {
+	enum map map;
+	__u32 value;		/* size of one; 0 ends the list */
+	/* Makes the value of today, which is all 0 before.  NULL: the map begins empty,
+	 * since it is made from others. */
+	void (*convert)(const void *old, void *now);
+};
+
+struct abi {
+	__u32 version;
+	/*
+	 * xlb_config always: programs of either version pass everything while its
+	 * version is not theirs.  All other maps are shared with programs that still run.
+	 */
+	const struct abi_map *maps;
+};
+
+/* NULL: it cannot be migrated from. */
+const struct abi *abi_find(__u32 version);
+
+#endif

@@ -1,0 +1,414 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""xlb load over maps of the ABI version before: all is moved, or nothing is touched."""
+
+import ctypes
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import world  # noqa: E402
+from world import PINS, World, maps_make, maps_remove, xlb  # noqa: E402
+from bpf import LIBBPF, Map, checked  # noqa: E402
+from btf import Btf  # noqa: E402
+import tap  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OLD = os.path.join(HERE, "abi2.o")
+PASSES = os.path.join(HERE, "passes.o")
+ASIDE = os.path.join(PINS, "xlb_new")
+MODEL = "/sys/fs/bpf/model"
+OLD_ABI = 2
+GENERIC = 2  # XDP_FLAGS_SKB_MODE
+LINKS = ("first", "second", "third")
+
+WEB = "192.0.2.1:80/tcp"
+CONFIGURATION = f"""\
+config set seed 77 settle 7 idle 800 table 251 records 99 tunnel6 fd00::99
+config set nat4 10.9.0.1,10.9.0.2 nat6 fd00::77 gue 6081
+service add {WEB} settle 9
+service add 192.0.2.1:53/udp hash source table 257
+service add *:8080/tcp mode nat
+service add [2001:db8::1]:*/tcp mode ipip
+backend add 10.0.0.1:8080 service {WEB} weight 5
+backend add 10.0.0.2:8080 service {WEB} state drain
+backend add 10.0.0.3:8080 service {WEB} state down
+backend add 10.0.0.4:8080 service {WEB} health down
+backend add 10.0.0.1 service 192.0.2.1:53/udp weight 0
+backend add 10.0.0.5:1 service *:8080/tcp
+backend add [fd00::5] service [2001:db8::1]:*/tcp
+"""
+# Later, so that slots are marked.
+CHANGES = f"""\
+backend add 10.0.0.6:8080 service {WEB}
+backend change 10.0.0.1:8080 service {WEB} weight 9
+"""
+# As packets leave them.
+RECORD = {"source": bytes((198, 51, 100, 7)), "destination": bytes((192, 0, 2, 1)),
+          "source_port": 40000, "destination_port": 80, "protocol": 6}
+REMEMBERED = {"seen": 123, "slot": 17, "backend": 2, "generation": 1, "direction": 1}
+
+
+def sizes():
+    return {name: declaration["max_entries"] for name, declaration in Btf(OLD).maps().items()}
+
+
+class Old:
+    """The maps of ABI 2, pinned, with its program on the first two interfaces."""
+
+    def __init__(self, folder=PINS, links=LINKS[:2]):
+        os.makedirs(folder, exist_ok=True)
+        self.folder = folder
+        self.object = self.load()
+        program = ctypes.c_void_p(LIBBPF.bpf_object__next_program(self.object, None))
+        self.program = LIBBPF.bpf_program__fd(program)
+        for name in links:
+            checked(LIBBPF.bpf_xdp_attach(socket.if_nametoindex(name), self.program, GENERIC, None), name)
+        btf = Btf(OLD)
+        self.maps = {name: Map(os.path.join(folder, name), btf, declaration)
+                     for name, declaration in btf.maps().items()}
+
+    def load(self):
+        options = world.OpenOptions(sz=ctypes.sizeof(world.OpenOptions),
+                                    pin_root_path=self.folder.encode())
+        opened = ctypes.c_void_p(LIBBPF.bpf_object__open_file(OLD.encode(),
+                                                              ctypes.byref(options)))
+        checked(LIBBPF.bpf_object__load(opened), "load")
+        return opened
+
+    def close(self):
+        """The program goes on where it is attached."""
+        LIBBPF.bpf_object__close(self.object)
+
+    def fill(self, model):
+        """With what the maps of the model hold, as far as ABI 2 knew it."""
+        for name, each in self.maps.items():
+            known = {member["name"] for member in each.value["members"]}
+            source = model.maps[name]
+            same = each.btf.size(each.value) == source.btf.size(source.value)
+            for key in list(source.keys()):
+                raw = source.raw(key)
+                if same and any(raw):
+                    each.put(key, raw)
+                elif not same:
+                    value = source.parts(raw)[0]
+                    each.put(key, each.btf.pack(each.value, {
+                        field: value[field] for field in known & set(value)
+                        if not field.startswith("reserved")}))
+        config = self.maps["xlb_config"]
+        config.set(0, dict(config.get(0), abi=OLD_ABI))
+
+    def snapshot(self):
+        return {name: each.snapshot() for name, each in self.maps.items()}
+
+
+def program_of(name):
+    """The id of the program on a link, 0 for none."""
+    found = ctypes.c_uint32()
+    checked(LIBBPF.bpf_xdp_query_id(socket.if_nametoindex(name), 0, ctypes.byref(found)), name)
+    return found.value
+
+
+def map_id(path):
+    return int(re.match(r"\d+", world.sh("bpftool", "map", "show", "pinned", path))[0])
+
+
+def ids(folder=PINS):
+    return {name: map_id(os.path.join(folder, name)) for name in os.listdir(folder)
+            if not os.path.isdir(os.path.join(folder, name))}
+
+
+def maps_of(program):
+    """The ids of the maps that a program uses."""
+    found = re.search(r"map_ids ([\d,]+)", world.sh("bpftool", "prog", "show", "id", str(program)))
+    return {int(number) for number in found[1].split(",")}
+
+
+def clean():
+    for name in LINKS:
+        for each in ("xdpgeneric", "xdpdrv"):
+            subprocess.run(["ip", "link", "set", name, each, "off"], check=True)
+    for folder in (ASIDE, PINS):
+        if os.path.isdir(folder):
+            maps_remove(folder)
+            os.rmdir(folder)
+
+
+def prepare(model):
+    clean()
+    old = Old()
+    old.fill(model)
+    return old
+
+
+def load(*words, link=LINKS[0], **options):
+    return xlb("load", "dev", link, *words, **options)
+
+
+def contents(seen):
+    """What a set holds besides what depends on interfaces."""
+    return {name: dump for name, dump in seen.snapshot().items() if name != "xlb_links"}
+
+
+def saved(folder):
+    return xlb("-pin", folder, "save", status=0).stdout
+
+
+def make_model():
+    """A set of today, by which the moved ones are judged."""
+    maps_make(folder=MODEL, sizes=sizes())
+    for text in (CONFIGURATION, CHANGES):
+        xlb("-pin", MODEL, "-batch", "-", text=text, status=0)
+    model = World(folder=MODEL, sizes=sizes())
+    model.maps["xlb_flows4"].set(RECORD, REMEMBERED)
+    model.maps["xlb_stats"].set(1, {"connections": 3, "in_packets": 4})
+    return model
+
+
+def faults(model):
+    """What a set that has been moved lacks."""
+    found = []
+    moved = World(sizes=sizes())
+    before, after = contents(model), contents(moved)
+    found += [f"{name} is not what it was" for name in before if before[name] != after[name]]
+    if os.path.exists(ASIDE):
+        found.append("something is left aside")
+    new = set(ids().values())
+    for name in LINKS[:2]:
+        if not new <= maps_of(program_of(name)):
+            found.append(f"{name} does not run with the maps that are pinned")
+    return found
+
+
+def check_moved(model):
+    old = prepare(model)
+    before, programs = ids(), [program_of(name) for name in LINKS]
+    for words in (("service", "show"), ("service", "add", "192.0.2.6:80/tcp")):
+        done = xlb(*words, status=2)
+        tap.equal(done.stderr, f"xlb: {' '.join(words)}: the maps in {PINS} are of ABI {OLD_ABI}, "
+                               f"and this xlb speaks {world.ABI}: xlb load dev IF moves them on\n",
+                  f"before, refused: {' '.join(words)}")
+    done = load()
+    tap.equal((done.returncode, done.stderr.splitlines()[0]),
+              (0, f"xlb: load dev first: moved the maps in {PINS} to ABI {world.ABI}"),
+              "moved, and said")
+    tap.equal(faults(model), [], "all is as if this version had written it")
+    tap.equal(saved(PINS), saved(MODEL), "so the configuration is")
+    after = ids()
+    tap.equal(sorted(name for name in before if before[name] != after[name]),
+              ["xlb_backends", "xlb_config", "xlb_services4", "xlb_services6", "xlb_vips"],
+              "what packets wrote is in the very same maps")
+    tap.ok(all(program_of(name) != program for name, program in zip(LINKS[:2], programs)),
+           "both interfaces have another program")
+    tap.equal(program_of(LINKS[2]), 0, "one that had none has none")
+    xlb("backend", "change", "10.0.0.2:8080", "service", WEB, "state", "up", status=0)
+    tap.ok("10.0.0.2:8080 service 192.0.2.1:80/tcp weight 1 state up" in
+           xlb("backend", "show", status=0).stdout, "and can be changed")
+    tap.equal(load().returncode, 0, "to load once more is to replace")
+    old.close()
+
+
+def check_another_interface(model):
+    old = prepare(model)
+    load(link=LINKS[2], status=0)
+    tap.equal(faults(model), [], "loaded where nothing was: the others are moved, too")
+    tap.equal(maps_of(program_of(LINKS[2])) >= set(ids().values()), True, "and it has them")
+    old.close()
+
+
+def check_real(model):
+    old = prepare(model)
+    real = {"XLB_OBJECT": world.OBJECT}
+    load(status=0, variables=real)
+    tap.equal(faults(model), [], "with the packet program itself")
+    words = "lookup", "198.51.100.8:1", "to", WEB
+    tap.equal(xlb(*words, status=0, variables=real).stdout,
+              xlb("-pin", MODEL, *words, status=0, variables=real).stdout,
+              "which finds the backend that the model has")
+    old.close()
+
+
+def refused(model, what, wanted, *words, before=None, variables=None):
+    """Refused with these words, and nothing has changed."""
+    old = prepare(model)
+    undo = before(old) if before else None
+    was = old.snapshot(), ids(), [program_of(name) for name in LINKS]
+    done = load(*words, variables=variables)
+    now = old.snapshot(), ids(), [program_of(name) for name in LINKS]
+    tap.ok(done.returncode == 2 and wanted in done.stderr and done.stderr.count("\n") == 1,
+           f"refused: {what}", done.returncode, done.stderr)
+    tap.ok(was == now and not os.path.exists(ASIDE), f"nothing has changed: {what}")
+    if undo:
+        undo()
+    old.close()
+
+
+def abi_set(number):
+    def edit(old):
+        config = old.maps["xlb_config"]
+        config.set(0, dict(config.get(0), abi=number))
+    return edit
+
+
+def edit_missing(_):
+    os.unlink(os.path.join(PINS, "xlb_flows6"))
+
+
+def edit_shape(_):
+    path = os.path.join(PINS, "xlb_targets")
+    os.unlink(path)
+    world.sh("bpftool", "map", "create", path, "type", "array", "key", "4", "value", "8",
+             "entries", "16", "name", "xlb_targets")
+
+
+def edit_range(old):
+    services = old.maps["xlb_services4"]
+    key, value = services.items()[0]
+    services.set(key, dict(value, table={"first": 8, "size": 251}))
+
+
+def edit_elsewhere(_):
+    """Another set's program is on the interface."""
+    world.sh("ip", "link", "set", LINKS[0], "xdpgeneric", "off")
+    other = Old(folder="/sys/fs/bpf/other", links=LINKS[:1])
+    return other.close
+
+
+def edit_stray(_):
+    """The program is on no interface here, but may be elsewhere."""
+    stray = Old(links=())
+    return stray.close
+
+
+def check_refusals(model):
+    refused(model, "of a version too old", f"xlb_config in {PINS} is not of ABI {world.ABI}",
+            before=abi_set(1))
+    refused(model, "newer than the tool", f"the maps in {PINS} are of ABI 77, and this xlb speaks "
+                                          f"{world.ABI}: use the newer xlb", before=abi_set(77))
+    refused(model, "never written to", f"xlb_services4 in {PINS} is not of ABI {world.ABI}",
+            before=abi_set(0))
+    refused(model, "a map is missing", f"xlb_flows6 is missing in {PINS}", before=edit_missing)
+    refused(model, "a map of a shape of no version", f"xlb_targets in {PINS} is not of ABI",
+            before=edit_shape)
+    refused(model, "contradictions", f"the maps in {PINS} contradict themselves",
+            before=edit_range)
+    refused(model, "a program out of reach",
+            "(xlb_xdp) uses them, too, and is on no interface here: unload it where it is",
+            before=edit_stray)
+    refused(model, "the interface has maps of another place",
+            f"runs xlb with maps of another place than {PINS}", before=edit_elsewhere,
+            variables={"XLB_PIN": PINS})
+    refused(model, "an object of the old version",
+            f"obj {OLD}: not of ABI {world.ABI}, which this xlb speaks: give the one of its own "
+            "version", "obj", OLD)
+    refused(model, "other sizes", "maps of other sizes are there already", "backends", "5")
+    refused(model, "another mode", "runs xlb in generic mode: xlb unload dev first",
+            "mode", "native")
+    refused(model, "no object", "obj /nosuch: No such file", "obj", "/nosuch")
+
+
+CALLS = ("bpf", "sendto", "mkdir", "rename", "rmdir")
+WRITES = re.compile(r'\w+\((?:"[^"]*xlb|BPF_MAP_UPDATE_ELEM|BPF_OBJ_PIN|.*RTM_SETLINK)')
+# Changes nothing, but would be done.
+EDIT = "config", "set", "settle", "7"
+
+
+def traced(*options):
+    with tempfile.NamedTemporaryFile() as log:
+        done = subprocess.run(["strace", "-o", log.name, "-e", "trace=" + ",".join(CALLS),
+                               *options, world.XLB, "load", "dev", LINKS[0]],
+                              capture_output=True, text=True)
+        return done, log.read().decode()
+
+
+def places(log):
+    """(system call, how manieth) of each that writes."""
+    count, found = dict.fromkeys(CALLS, 0), []
+    for line in log.splitlines():
+        call = line.partition("(")[0]
+        if call not in CALLS:
+            continue
+        count[call] += 1
+        if WRITES.match(line) and not line.endswith("(No such file or directory)"):
+            found.append((call, count[call]))
+    return found
+
+
+def stop_at(model, where, number, inject):
+    """Stops a call at the write of this number: where that is among all calls depends on
+    how many programs the whole machine has, which are looked at, too."""
+    for _ in range(20):
+        place = where[number]
+        old = prepare(model)
+        was, programs = old.snapshot(), [program_of(name) for name in LINKS]
+        old.close()
+        done, log = traced("-e", f"inject={place[0]}:{inject}:when={place[1]}")
+        stopped = [number for number, each in enumerate(places(log)) if each == place]
+        if stopped == [number]:
+            break
+        prepare(model).close()
+        where[:] = places(traced()[1])
+    return old, was, programs, done
+
+
+def abi_pinned():
+    declaration = Btf(world.OBJECT).maps()["xlb_config"]
+    return Map(os.path.join(PINS, "xlb_config"), Btf(world.OBJECT), declaration).get(0)["abi"]
+
+
+def stopped_at(model, where, number, inject, status):
+    """What is wrong then, or after the next call."""
+    old, was, programs, done = stop_at(model, where, number, inject)
+    found = []
+    if done.returncode != status:
+        found.append(f"ended with {done.returncode}: {done.stderr}")
+    if old.snapshot() != was:
+        found.append("the old maps are not what they were")
+    if abi_pinned() == OLD_ABI and [program_of(name) for name in LINKS] != programs:
+        found.append("a program has been replaced while old tools may still write")
+    if xlb(*EDIT).returncode != 2:
+        return found + faults(model)
+    again = load()
+    if again.returncode:
+        found.append(f"not completed: {again.stderr}")
+    return found + faults(model)
+
+
+def check_stopped(model):
+    prepare(model).close()
+    done, log = traced()
+    where = places(log)
+    tap.equal((done.returncode, {call for call, _ in where}), (0, set(CALLS)),
+              "every kind of write is there")
+    for inject, status, what in (("signal=KILL", -9, "killed"),
+                                 ("error=ENOMEM", 2, "refused by the kernel")):
+        wrong = [f"{number} {where[number]}: {fault}" for number in range(len(where))
+                 for fault in stopped_at(model, where, number, inject, status)]
+        tap.equal(wrong[:12], [], f"{what} at each of {len(where)} writes, the next completes it")
+
+
+def main():
+    if not shutil.which("strace"):
+        world.skip_all("needs strace")
+    world.enter()
+    os.environ["XLB_OBJECT"] = PASSES
+    LIBBPF.bpf_object__open_file.restype = ctypes.c_void_p
+    LIBBPF.bpf_object__next_program.restype = ctypes.c_void_p
+    for name in LINKS:
+        world.sh("ip", "link", "add", name, "type", "veth", "peer", "name", f"to-{name}")
+        world.sh("ip", "link", "set", name, "up")
+    model = make_model()
+    check_moved(model)
+    check_another_interface(model)
+    check_real(model)
+    check_refusals(model)
+    check_stopped(model)
+    tap.done()
+
+
+main()
