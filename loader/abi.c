@@ -5,7 +5,10 @@
  * Whoever raises XLB_ABI adds the version that was, and turns what stands here into
  * the values of the new one.
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <bpf/bpf.h>
 
 #include "abi.h"
 
@@ -83,4 +86,41 @@ const struct abi *abi_find(__u32 version)
 		if (abis[i].version == version)
 			return &abis[i];
 	return NULL;
+}
+
+static int entries_convert(int old, int now, __u32 now_size, const struct abi_map *map)
+{
+	char key[sizeof(struct xlb_backend_key)], value[sizeof(struct xlb_config)];
+	void *made = calloc(1, now_size);
+	bool begun = false;
+	int error = made ? 0 : -ENOMEM;
+
+	while (!error) {
+		error = bpf_map_get_next_key(old, begun ? key : NULL, key);
+		if (!error)
+			error = bpf_map_lookup_elem(old, key, value);
+		if (error)
+			break;
+		begun = true;
+		memset(made, 0, now_size);
+		map->convert(value, made);
+		error = bpf_map_update_elem(now, key, made, BPF_ANY);
+	}
+	free(made);
+	return error == -ENOENT ? 0 : error;
+}
+
+int abi_convert(const struct abi *from, const struct maps *old, const struct bpf_object *object)
+{
+	int error = 0;
+
+	for (const struct abi_map *map = from->maps; !error && map->value; map++) {
+		const struct bpf_map *now = bpf_object__find_map_by_name(object,
+									 map_name(map->map));
+
+		if (map->convert)
+			error = entries_convert(old->fd[map->map], bpf_map__fd(now),
+						bpf_map__value_size(now), map);
+	}
+	return error;
 }

@@ -3,6 +3,8 @@
 #ifndef XLB_OLDER_ABI_H
 #define XLB_OLDER_ABI_H
 
+#include <bpf/libbpf.h>
+
 #include "maps.h"
 
 /* A map whose values were others. */
@@ -25,5 +27,8 @@ struct abi {
 
 /* NULL: it cannot be migrated from. */
 const struct abi *abi_find(__u32 version);
+
+/* From the maps of that version to those of an object of this one; 0 or -errno. */
+int abi_convert(const struct abi *from, const struct maps *old, const struct bpf_object *object);
 
 #endif

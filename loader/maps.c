@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The pinned maps: where they are, opening and locking them, reading them whole. */
+/* The pinned maps: where they are, opening and locking them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,6 +54,16 @@ static const struct {
 const char *map_name(enum map map)
 {
 	return shapes[map].name;
+}
+
+size_t map_key_size(enum map map)
+{
+	return shapes[map].key;
+}
+
+size_t map_value_size(enum map map)
+{
+	return shapes[map].value;
 }
 
 /* 0 if this name is pinned in the folder, -ENOENT, or -errno. */
@@ -282,82 +292,4 @@ enum status maps_fail(const struct args *args, const struct maps *maps, int erro
 		return args_fail(args, STATUS_REFUSED, "maps of xlb in %s: %s", maps->folder,
 				 strerror(-error));
 	}
-}
-
-/* Zeroed, because valgrind does not know what the kernel fills in batches. */
-static int grow(void **entries, size_t size, unsigned old, unsigned count)
-{
-	void *more = reallocarray(*entries, count, size);
-
-	if (!more)
-		return -ENOMEM;
-	memset((char *)more + old * size, 0, (count - old) * size);
-	*entries = more;
-	return 0;
-}
-
-/* Makes room for at least 1024 entries more. */
-static int room_make(void **keys, void **values, enum map map, unsigned count, unsigned *room)
-{
-	unsigned old = *room;
-	int error;
-
-	if (old - count >= 1024)
-		return 0;
-	*room = old * 2 + 1024;
-	error = grow(keys, shapes[map].key, old, *room);
-	return error ?: grow(values, shapes[map].value, old, *room);
-}
-
-int map_read(const struct maps *maps, enum map map, void **keys, void **values, unsigned *count)
-{
-	unsigned room = 0;
-	__u64 place[8] = {};	/* where the kernel is; at most a key */
-	bool begun = false;
-	__u32 got;
-	int error;
-
-	*keys = *values = NULL;
-	*count = 0;
-	do {
-		error = room_make(keys, values, map, *count, &room);
-		if (error)
-			break;
-		got = room - *count;
-		error = bpf_map_lookup_batch(maps->fd[map], begun ? place : NULL, place,
-					     (char *)*keys + (size_t)*count * shapes[map].key,
-					     (char *)*values + (size_t)*count * shapes[map].value,
-					     &got, NULL);
-		if (!error || error == -ENOENT)
-			*count += got;
-		begun = true;
-	} while (!error);
-	if (error == -ENOENT)
-		return 0;
-	free(*keys);
-	free(*values);
-	*keys = *values = NULL;
-	*count = 0;
-	return error;
-}
-
-int map_read_percpu(const struct maps *maps, enum map map, __u32 key, void **values,
-		    unsigned *count)
-{
-	int cpus = libbpf_num_possible_cpus();
-	int error;
-
-	*values = NULL;
-	if (cpus < 0)
-		return cpus;
-	*count = cpus;
-	*values = calloc(cpus, shapes[map].value);
-	if (!*values)
-		return -ENOMEM;
-	error = bpf_map_lookup_elem(maps->fd[map], &key, *values);
-	if (error) {
-		free(*values);
-		*values = NULL;
-	}
-	return error;
 }

@@ -63,6 +63,10 @@ struct maps {
 /* "xlb_config" and so on. */
 const char *map_name(enum map map);
 
+/* What a key and a value take, in bytes; a per-CPU value is rounded up to 8. */
+size_t map_key_size(enum map map);
+size_t map_value_size(enum map map);
+
 /*
  * Finds the one folder where this name is pinned: pin, else $XLB_PIN, else the
  * places where xlb, iproute2 and bpftool pin.  0 and folder, of PATH_MAX bytes as

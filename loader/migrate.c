@@ -152,43 +152,6 @@ static enum status survey(struct migration *migration)
 
 /* --- 1: new maps --- */
 
-static int entries_convert(int old, int now, __u32 now_size, const struct abi_map *map)
-{
-	char key[sizeof(struct xlb_backend_key)], value[sizeof(struct xlb_config)];
-	void *made = calloc(1, now_size);
-	bool begun = false;
-	int error = made ? 0 : -ENOMEM;
-
-	while (!error) {
-		error = bpf_map_get_next_key(old, begun ? key : NULL, key);
-		if (!error)
-			error = bpf_map_lookup_elem(old, key, value);
-		if (error)
-			break;
-		begun = true;
-		memset(made, 0, now_size);
-		map->convert(value, made);
-		error = bpf_map_update_elem(now, key, made, BPF_ANY);
-	}
-	free(made);
-	return error == -ENOENT ? 0 : error;
-}
-
-static int maps_convert(const struct migration *migration)
-{
-	int error = 0;
-
-	for (const struct abi_map *map = migration->from->maps; !error && map->value; map++) {
-		const struct bpf_map *now = bpf_object__find_map_by_name(migration->whole,
-									 map_name(map->map));
-
-		if (map->convert)
-			error = entries_convert(migration->old.fd[map->map], bpf_map__fd(now),
-						bpf_map__value_size(now), map);
-	}
-	return error;
-}
-
 /* What is made from the configuration; -EUCLEAN: that contradicts itself. */
 static int maps_derive(const struct migration *migration)
 {
@@ -202,7 +165,7 @@ static int maps_derive(const struct migration *migration)
 
 static enum status maps_fill(const struct migration *migration)
 {
-	int error = maps_convert(migration);
+	int error = abi_convert(migration->from, &migration->old, migration->whole);
 
 	error = error ?: maps_derive(migration);
 	if (error == -EUCLEAN)

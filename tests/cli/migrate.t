@@ -221,6 +221,13 @@ def check_another_interface(model):
     old.close()
 
 
+def check_maps_alone(model):
+    old = prepare(model)
+    xlb("load", "maps", status=0)
+    tap.equal(faults(model), [], "without a word about an interface")
+    old.close()
+
+
 def check_real(model):
     old = prepare(model)
     real = {"XLB_OBJECT": world.OBJECT}
@@ -405,6 +412,7 @@ def main():
     model = make_model()
     check_moved(model)
     check_another_interface(model)
+    check_maps_alone(model)
     check_real(model)
     check_refusals(model)
     check_stopped(model)
