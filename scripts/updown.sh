@@ -45,10 +45,11 @@ interface_there() { # IF
 	ip link show dev "$1" >/dev/null 2>&1
 }
 
-# Runs this interface xlb with the maps of $XLB_PIN?
+# Runs this interface xlb with the maps of $XLB_PIN?  2: xlb was not allowed to look.
 interface_runs() { # IF
-	interface_there "$1" &&
-		xlb -j link show dev "$1" | jq -e 'any(.pin == env.XLB_PIN)' >/dev/null
+	interface_there "$1" || return 1
+	links=$(xlb -j link show dev "$1") || return 2
+	printf '%s\n' "$links" | jq -e 'any(.pin == env.XLB_PIN)' >/dev/null || return 1
 }
 
 address_there() { # ADDRESS/PREFIX IF
@@ -62,8 +63,9 @@ address_delete() { # ADDRESS/PREFIX IF
 
 # The program goes; what xlb says of the maps then is not for who will remove them.
 interface_leave() { # IF
-	interface_runs "$1" || return 0
 	status=0
+	interface_runs "$1" || status=$?
+	[ $status = 0 ] || return $((status == 2 ? 2 : 0))
 	said=$(cmd xlb unload dev "$1" 2>&1) || status=$?
 	printf '%s\n' "$said" | sed '/: its maps stay: /d' >&2
 	return $status
@@ -71,8 +73,8 @@ interface_leave() { # IF
 
 # Unless somebody else still uses them.
 maps_remove() {
-	others=$(xlb -j link show |
-		jq -r 'map(select(.pin == env.XLB_PIN).dev) | join(" ")')
+	links=$(xlb -j link show) || return 2
+	others=$(printf '%s\n' "$links" | jq -r 'map(select(.pin == env.XLB_PIN).dev) | join(" ")')
 	if [ -n "$others" ]; then
 		# shellcheck disable=SC2154 # of common.sh
 		echo "$program: the maps in $XLB_PIN stay: xlb runs on $others" >&2
@@ -85,16 +87,16 @@ maps_remove() {
 
 # Undoes the lines of a record from the last to the first, as many as it can.
 lines_undo() {
-	status=0
+	undone=0
 	reversed=$(awk '{ line[NR] = $0 } END { for (i = NR; i; i--) print line[i] }')
 	while read -r word what _ dev; do
 		case $word in
-		address) address_delete "$what" "$dev" || status=2 ;;
-		interface) interface_leave "$what" || status=2 ;;
-		pin) maps_remove || status=2 ;;
+		address) address_delete "$what" "$dev" || undone=2 ;;
+		interface) interface_leave "$what" || undone=2 ;;
+		pin) maps_remove || undone=2 ;;
 		esac
 	done <<-END
 		$reversed
 	END
-	return $status
+	return $undone
 }

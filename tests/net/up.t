@@ -235,6 +235,11 @@ unharmed "connections begin" "$report" 40
 { head_lines client b1 b2 && service_lines 1 2; } >"$FILE"
 ok "up takes over what runs" up
 unharmed "connections go on" "$(flows check hand)" 40
+fails 2 "down without the right to look what runs" \
+	on balancer setpriv --bounding-set=-sys_admin xlb-down "$FILE"
+is "does not take that for nothing" "$(last_said)" \
+	"xlb-down: web: not all could be undone: once more, when that is set right"
+is "and leaves the maps" "$(xlb -j service show | jq length)" 2
 ok "down" down
 is "nothing is left but an address that was there before" \
 	"$(state | grep -v "$VIP4")" "$nothing"
