@@ -9,6 +9,7 @@ MANDIR = $(PREFIX)/share/man
 OBJECTDIR = $(PREFIX)/lib/bpf
 LIBDIR = $(PREFIX)/lib/xlb
 COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
+UNITDIR = $(PREFIX)/lib/systemd/system
 
 CLANG = clang
 CFLAGS = -O2 -g
@@ -25,7 +26,7 @@ BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libcurl4-openssl-dev libelf-dev 
 RUN_PACKAGES = bpftool iproute2 jq
 TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-ping \
 	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-scapy shellcheck \
-	strace tcpdump util-linux wrk
+	strace systemd tcpdump util-linux wrk
 KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86
 
 BPF_HEADERS = $(wildcard bpf/*.h)
@@ -48,6 +49,7 @@ UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
 TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t)))
 PROGRAMS = loader/xlb loader/xlb-probe $(wildcard scripts/xlb-*)
 SCRIPT_PARTS = $(wildcard scripts/*.sh)
+UNITS = $(wildcard scripts/systemd/*.service)
 PAGES7 = $(wildcard man/*.7)
 PAGES8 = $(wildcard man/*.8)
 
@@ -129,7 +131,8 @@ deps:
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(OBJECTDIR) $(DESTDIR)$(LIBDIR) \
-		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(COMPLETIONDIR)
+		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(COMPLETIONDIR) \
+		$(DESTDIR)$(UNITDIR)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(SBINDIR)
 	install -m 644 $(OBJECTS) $(DESTDIR)$(OBJECTDIR)
 	install -m 644 $(SCRIPT_PARTS) $(DESTDIR)$(LIBDIR)
@@ -138,6 +141,8 @@ install: all
 	install -m 644 scripts/completion/xlb $(DESTDIR)$(COMPLETIONDIR)
 	cd $(DESTDIR)$(COMPLETIONDIR) && \
 		for tool in $(filter-out xlb,$(notdir $(PROGRAMS))); do ln -sf xlb $$tool; done
+	for unit in $(UNITS); do \
+		sed 's|/usr/local/sbin|$(SBINDIR)|g' $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/}; done
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,$(notdir $(PROGRAMS))) \
@@ -145,7 +150,8 @@ uninstall:
 		$(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(SCRIPT_PARTS))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(PAGES7))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(PAGES8))) \
-		$(addprefix $(DESTDIR)$(COMPLETIONDIR)/,$(notdir $(PROGRAMS)))
+		$(addprefix $(DESTDIR)$(COMPLETIONDIR)/,$(notdir $(PROGRAMS))) \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
 	rmdir $(DESTDIR)$(LIBDIR) 2>/dev/null || :
 
 clean:

@@ -39,6 +39,7 @@ usable() {
 	procps) command -v sysctl ;;
 	python3-scapy) /usr/bin/python3 -c 'import scapy' ;;
 	qemu-system-x86) command -v qemu-system-x86_64 ;;
+	systemd) command -v systemd-analyze ;;
 	util-linux) command -v nsenter && command -v unshare && command -v setpriv ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1

@@ -475,7 +475,8 @@ def check_install():
             + [f"sbin/{name}" for name in there("scripts", "xlb-*")]
             + [f"share/man/man{page[-1]}/{page}" for page in there("man", "*")]
             + [f"share/bash-completion/completions/{tool}"
-               for tool in ["xlb", "xlb-probe", *there("scripts", "xlb-*")]]),
+               for tool in ["xlb", "xlb-probe", *there("scripts", "xlb-*")]]
+            + [f"lib/systemd/system/{unit}" for unit in there("scripts/systemd", "*")]),
                   "make install puts each file in its place")
         with open(f"{folder}/opt/xlb/share/bash-completion/completions/xlb-service") as file:
             tap.ok("complete -F" in file.read(), "each tool finds its completion")
