@@ -19,6 +19,8 @@ GOOD = "interface left\n"
 LINES = (
     (1, "interface", "interface: which one?"),
     (2, "interface nosuch", "interface nosuch: no such interface"),
+    (2, "interface *", "interface *: no such interface"),
+    (1, "size services *", "size: services *: not a number"),
     (1, "interface left mode generic", "interface left: given twice"),
     (1, "interface right mode", "interface right: mode: needs a value"),
     (1, "interface right mode offload", "interface right: mode offload: not one of: native"),
