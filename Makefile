@@ -10,6 +10,7 @@ OBJECTDIR = $(PREFIX)/lib/bpf
 LIBDIR = $(PREFIX)/lib/xlb
 COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 UNITDIR = $(PREFIX)/lib/systemd/system
+GRAFANADIR = $(PREFIX)/share/xlb/grafana
 
 CLANG = clang
 CFLAGS = -O2 -g
@@ -25,8 +26,8 @@ BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libcurl4-openssl-dev libelf-dev 
 	libjansson-dev libmnl-dev make pkg-config
 RUN_PACKAGES = bpftool iproute2 jq
 TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-ping \
-	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-scapy shellcheck \
-	strace systemd tcpdump util-linux wrk
+	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-prometheus-client \
+	python3-scapy shellcheck strace systemd tcpdump util-linux wrk
 KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86
 
 BPF_HEADERS = $(wildcard bpf/*.h)
@@ -49,7 +50,8 @@ UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
 TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t)))
 PROGRAMS = loader/xlb loader/xlb-probe $(wildcard scripts/xlb-*)
 SCRIPT_PARTS = $(wildcard scripts/*.sh)
-UNITS = $(wildcard scripts/systemd/*.service)
+UNITS = $(wildcard scripts/systemd/*)
+DASHBOARDS = $(wildcard scripts/grafana/*)
 PAGES7 = $(wildcard man/*.7)
 PAGES8 = $(wildcard man/*.8)
 
@@ -131,11 +133,16 @@ deps:
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(OBJECTDIR) $(DESTDIR)$(LIBDIR) \
-		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(COMPLETIONDIR) \
-		$(DESTDIR)$(UNITDIR)
+		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(GRAFANADIR) \
+		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(COMPLETIONDIR)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(SBINDIR)
 	install -m 644 $(OBJECTS) $(DESTDIR)$(OBJECTDIR)
 	install -m 644 $(SCRIPT_PARTS) $(DESTDIR)$(LIBDIR)
+	for unit in $(UNITS); do \
+		sed 's|/usr/local/sbin/|$(SBINDIR)/|' $$unit | \
+			install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit; \
+	done
+	install -m 644 $(DASHBOARDS) $(DESTDIR)$(GRAFANADIR)
 	install -m 644 $(PAGES7) $(DESTDIR)$(MANDIR)/man7
 	install -m 644 $(PAGES8) $(DESTDIR)$(MANDIR)/man8
 	install -m 644 scripts/completion/xlb $(DESTDIR)$(COMPLETIONDIR)
@@ -148,11 +155,13 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,$(notdir $(PROGRAMS))) \
 		$(addprefix $(DESTDIR)$(OBJECTDIR)/,$(notdir $(OBJECTS))) \
 		$(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(SCRIPT_PARTS))) \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS))) \
+		$(addprefix $(DESTDIR)$(GRAFANADIR)/,$(notdir $(DASHBOARDS))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(PAGES7))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(PAGES8))) \
-		$(addprefix $(DESTDIR)$(COMPLETIONDIR)/,$(notdir $(PROGRAMS))) \
-		$(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
-	rmdir $(DESTDIR)$(LIBDIR) 2>/dev/null || :
+		$(addprefix $(DESTDIR)$(COMPLETIONDIR)/,$(notdir $(PROGRAMS)))
+	rmdir $(DESTDIR)$(LIBDIR) $(DESTDIR)$(GRAFANADIR) \
+		$(DESTDIR)$(PREFIX)/share/xlb 2>/dev/null || :
 
 clean:
 	rm -f bpf/*.o loader/*.o loader/xlb loader/xlb-probe loader/object.path \

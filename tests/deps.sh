@@ -37,6 +37,7 @@ usable() {
 	kmod) command -v modprobe ;;
 	lib*-dev) pkg-config --exists "${1%-dev}" ;;
 	procps) command -v sysctl ;;
+	python3-prometheus-client) /usr/bin/python3 -c 'import prometheus_client' ;;
 	python3-scapy) /usr/bin/python3 -c 'import scapy' ;;
 	qemu-system-x86) command -v qemu-system-x86_64 ;;
 	systemd) command -v systemd-analyze ;;

@@ -444,7 +444,7 @@ def check_save():
 
 def check_help():
     for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore",
-                 "xlb-import-ipvs", "xlb-up", "xlb-down"):
+                 "xlb-import-ipvs", "xlb-metrics", "xlb-up", "xlb-down"):
         for option in ("-h", "--help"):
             done = run(tool, option)
             tap.ok(done.returncode == 0 and re.match(rf"Usage: {tool}\s", done.stdout) and
@@ -459,7 +459,7 @@ def check_install():
         run(*make, "-o", "all", "install")
         sbin = os.path.join(folder, "opt/xlb/sbin")
         for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore",
-                     "xlb-import-ipvs", "xlb-probe", "xlb-up", "xlb-down"):
+                     "xlb-import-ipvs", "xlb-metrics", "xlb-probe", "xlb-up", "xlb-down"):
             done = run(os.path.join(sbin, tool), "-V", variables={"PATH": "/usr/bin:/bin"})
             tap.equal((done.returncode, done.stdout), (0, xlb("-V").stdout.replace("xlb", tool)),
                       f"{tool} runs where it is installed")
@@ -473,11 +473,16 @@ def check_install():
             ["lib/bpf/decap.o", "lib/bpf/probe.o", "lib/bpf/xlb.o", "sbin/xlb", "sbin/xlb-probe"]
             + [f"lib/xlb/{name}" for name in there("scripts", "*.sh")]
             + [f"sbin/{name}" for name in there("scripts", "xlb-*")]
+            + [f"lib/systemd/system/{name}" for name in there("scripts/systemd", "*")]
+            + [f"share/xlb/grafana/{name}" for name in there("scripts/grafana", "*")]
             + [f"share/man/man{page[-1]}/{page}" for page in there("man", "*")]
             + [f"share/bash-completion/completions/{tool}"
                for tool in ["xlb", "xlb-probe", *there("scripts", "xlb-*")]]
             + [f"lib/systemd/system/{unit}" for unit in there("scripts/systemd", "*")]),
                   "make install puts each file in its place")
+        with open(f"{folder}/opt/xlb/lib/systemd/system/xlb-metrics@.service") as unit:
+            tap.ok("ExecStart=/opt/xlb/sbin/xlb-metrics -http\n" in unit.read(),
+                   "units have the place that the tools are in")
         with open(f"{folder}/opt/xlb/share/bash-completion/completions/xlb-service") as file:
             tap.ok("complete -F" in file.read(), "each tool finds its completion")
         run(*make, "uninstall")
