@@ -27,7 +27,7 @@ BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libcurl4-openssl-dev libelf-dev 
 RUN_PACKAGES = bpftool iproute2 jq
 TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf ethtool iperf3 iputils-ping \
 	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-prometheus-client \
-	python3-scapy shellcheck strace systemd tcpdump util-linux wrk
+	python3-scapy shellcheck strace systemd tcpdump tmux util-linux wrk
 KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86
 
 BPF_HEADERS = $(wildcard bpf/*.h)
@@ -49,7 +49,7 @@ NET_PROGRAMS = $(patsubst %.c,%,$(wildcard tests/net/*.c))
 UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
 TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t)))
 PROGRAMS = loader/xlb loader/xlb-probe $(wildcard scripts/xlb-*)
-SCRIPT_PARTS = $(wildcard scripts/*.sh)
+SCRIPT_PARTS = $(wildcard scripts/*.sh scripts/*.jq)
 UNITS = $(wildcard scripts/systemd/*)
 DASHBOARDS = $(wildcard scripts/grafana/*)
 PAGES7 = $(wildcard man/*.7)
@@ -139,7 +139,7 @@ install: all
 	install -m 644 $(OBJECTS) $(DESTDIR)$(OBJECTDIR)
 	install -m 644 $(SCRIPT_PARTS) $(DESTDIR)$(LIBDIR)
 	for unit in $(UNITS); do \
-		sed 's|/usr/local/sbin/|$(SBINDIR)/|' $$unit | \
+		sed 's|/usr/local/sbin/|$(SBINDIR)/|g' $$unit | \
 			install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit; \
 	done
 	install -m 644 $(DASHBOARDS) $(DESTDIR)$(GRAFANADIR)
@@ -148,8 +148,6 @@ install: all
 	install -m 644 scripts/completion/xlb $(DESTDIR)$(COMPLETIONDIR)
 	cd $(DESTDIR)$(COMPLETIONDIR) && \
 		for tool in $(filter-out xlb,$(notdir $(PROGRAMS))); do ln -sf xlb $$tool; done
-	for unit in $(UNITS); do \
-		sed 's|/usr/local/sbin|$(SBINDIR)|g' $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/}; done
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,$(notdir $(PROGRAMS))) \

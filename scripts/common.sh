@@ -120,3 +120,13 @@ batch_run() { # WORDS [OPTION]...
 			}' >&2
 	return $status
 }
+
+# What has been counted, for tables: [backends, stats].
+counters_show() { # [service SERVICE]
+	[ "${1-service}" = service ] || die 1 "$1: unknown keyword, not one of: service"
+	batch=
+	origins=
+	queue backend show "$@"
+	queue stats show "$@"
+	batch_run "backend show:" -j -s
+}

@@ -81,6 +81,11 @@ OFFERED = (
     ("xlb-restore -", "-V -h -n"),
     ("xlb-restore -n f", "file folder"),
     ("xlb-import-ipvs ", "-V -h tunnel4 tunnel6"),
+    ("xlb-metrics ", "-V -h -http -o"),
+    ("xlb-metrics -o f", "file folder"),
+    ("xlb-top ", "-V -a -b -d -h -n -o service"),
+    ("xlb-top -b -o ", "bits connections name packets"),
+    ("xlb-top -o name service ", f"{DNS} {WEB} {SIX}"),
     ("xlb-up ./f", "./file ./folder"),
     ("xlb-down ", "-V -h other web"),
     ("xlb-probe -", "-V -h -n -once -pin"),
@@ -105,6 +110,7 @@ TAKEN = (
     "xlb-backend drain 10.0.0.10 service 192.0.2.9:81/tcp wait 1 quiet 1",
     "xlb-backend down 10.0.0.10 10.0.0.11 service 192.0.2.9:81/tcp",
     "xlb-stat service 192.0.2.9:81/tcp",
+    "xlb-top -a -b -n 1 -d 1 -o bits service 192.0.2.9:81/tcp",
 )
 
 

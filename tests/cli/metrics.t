@@ -102,7 +102,8 @@ def check_backends(text):
                         ("healthy", lambda each: each["health"] == "up"),
                         ("warm_ratio", lambda each: each["warm"] / 100),
                         ("slots", lambda each: each["slots"])):
-        tap.equal(values(text, f"xlb_backend_{name}"), of_backends(value), f"{name} of each backend")
+        tap.equal(values(text, f"xlb_backend_{name}"), of_backends(value),
+                  f"{name} of each backend")
     for state in ("up", "drain", "down"):
         tap.equal(values(text, "xlb_backend_state", state=state),
                   of_backends(lambda each: each["state"] == state), f"which backends are {state}")

@@ -309,7 +309,7 @@ ERRORS = (
     (1, "xlb-stat -w 0", "xlb-stat: -w 0: not a number of seconds"),
     (1, "xlb-stat -w 86401", "xlb-stat: -w 86401: not a number of seconds"),
     (1, "xlb-stat -w x", "xlb-stat: -w x: not a number of seconds"),
-    (1, "xlb-stat web1", "xlb-stat: "),
+    (1, "xlb-stat web1", "xlb-stat: web1: unknown keyword, not one of: service"),
     (2, "xlb-stat service 192.0.2.9:80/tcp",
      "xlb-stat: service 192.0.2.9:80/tcp: no such service"),
 )
@@ -444,7 +444,7 @@ def check_save():
 
 def check_help():
     for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore",
-                 "xlb-import-ipvs", "xlb-metrics", "xlb-up", "xlb-down"):
+                 "xlb-import-ipvs", "xlb-metrics", "xlb-top", "xlb-up", "xlb-down"):
         for option in ("-h", "--help"):
             done = run(tool, option)
             tap.ok(done.returncode == 0 and re.match(rf"Usage: {tool}\s", done.stdout) and
@@ -459,7 +459,8 @@ def check_install():
         run(*make, "-o", "all", "install")
         sbin = os.path.join(folder, "opt/xlb/sbin")
         for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore",
-                     "xlb-import-ipvs", "xlb-metrics", "xlb-probe", "xlb-up", "xlb-down"):
+                     "xlb-import-ipvs", "xlb-metrics", "xlb-probe", "xlb-top", "xlb-up",
+                     "xlb-down"):
             done = run(os.path.join(sbin, tool), "-V", variables={"PATH": "/usr/bin:/bin"})
             tap.equal((done.returncode, done.stdout), (0, xlb("-V").stdout.replace("xlb", tool)),
                       f"{tool} runs where it is installed")
@@ -471,7 +472,7 @@ def check_install():
 
         tap.equal(files, sorted(
             ["lib/bpf/decap.o", "lib/bpf/probe.o", "lib/bpf/xlb.o", "sbin/xlb", "sbin/xlb-probe"]
-            + [f"lib/xlb/{name}" for name in there("scripts", "*.sh")]
+            + [f"lib/xlb/{name}" for name in there("scripts", "*.sh") + there("scripts", "*.jq")]
             + [f"sbin/{name}" for name in there("scripts", "xlb-*")]
             + [f"lib/systemd/system/{name}" for name in there("scripts/systemd", "*")]
             + [f"share/xlb/grafana/{name}" for name in there("scripts/grafana", "*")]
