@@ -12,6 +12,7 @@
 #include "program.h"
 #include "service.h"
 #include "session.h"
+#include "warn.h"
 
 #define MTU_MAX 65535	/* of xlb_link: that or more */
 
@@ -205,13 +206,47 @@ static enum status cmd_show(struct context *context, struct args *args)
 	return status;
 }
 
+static void warning_show(void *context, const struct warning *warning)
+{
+	struct output *output = context;
+
+	output_line(output, 0);
+	output_object(output, NULL);
+	output_text(output, "%s: %s: %s", warning->dev, warning->what, warning->mend);
+	output_detail(output, "dev", json_string(warning->dev));
+	output_detail(output, "kind", json_string(warning->kind));
+	output_detail(output, "what", json_string(warning->what));
+	output_detail(output, "mend", json_string(warning->mend));
+	output_close(output);
+}
+
+/* What any command that changes something warns of, when nothing is to be changed. */
+static enum status cmd_check(struct context *context, struct args *args)
+{
+	struct state *state;
+	int err;
+
+	if (args_end(args))
+		return STATUS_USAGE;
+	state = session_view(context, args);
+	if (!state)
+		return STATUS_REFUSED;
+	output_list(&context->output, NULL);
+	err = warnings_each(&state->maps, warning_show, &context->output);
+	output_close(&context->output);
+	state_free(state);
+	return err ? args_fail(args, STATUS_REFUSED, "interfaces: %s", strerror(-err)) : STATUS_DONE;
+}
+
 static const struct command commands[] = {
 	{ "show", cmd_show, false },
+	{ "check", cmd_check, false },
 	{},
 };
 
 const struct object link_object = {
 	.name = "link",
-	.usage = "xlb link [ show [ dev IF ] ]\n",
+	.usage = "xlb link [ show [ dev IF ] ]\n"
+		 "xlb link check\n",
 	.commands = commands,
 };

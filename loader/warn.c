@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What keeps traffic from flowing, told on stderr with the line to type. */
+/* What keeps traffic from flowing, told with the line to type. */
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,8 @@
 #include "program.h"
 #include "sysctl.h"
 #include "warn.h"
+
+#define SETTINGS_TEXT 256
 
 /* What the services want of the kernel, where it forwards for xlb. */
 struct wants {
@@ -82,60 +85,85 @@ static void wants_read(const struct maps *maps, struct wants *wants)
 	freeifaddrs(list);
 }
 
-static void warn_forwarding(int family, const char *dev)
+/* Whom to tell. */
+struct teller {
+	warning_handler *tell;
+	void *context;
+};
+
+/* About settings that are missing, if any are. */
+static void tell_settings(const struct teller *teller, const char *settings, struct warning warning)
 {
-	char settings[256];
+	char mend[sizeof("sysctl -w ") + SETTINGS_TEXT];
+
+	if (!*settings)
+		return;
+	snprintf(mend, sizeof(mend), "sysctl -w %s", settings);
+	warning.mend = mend;
+	teller->tell(teller->context, &warning);
+}
+
+static void tell_forwarding(const struct teller *teller, int family, const char *dev)
+{
+	char settings[SETTINGS_TEXT];
 
 	sysctl_missing_forwarding(family, dev, settings, sizeof(settings));
-	if (*settings)
-		args_warn(NULL, "warning: %s: forwarding is off: sysctl -w %s", dev, settings);
+	tell_settings(teller, settings, (struct warning){
+		.dev = dev, .kind = "forwarding", .what = "forwarding is off" });
 }
 
-static void warn_own_source(const char *dev)
+static void tell_own_source(const struct teller *teller, const char *dev)
 {
-	char settings[256];
+	char settings[SETTINGS_TEXT];
 
 	sysctl_missing_own_source(dev, settings, sizeof(settings));
-	if (*settings)
-		args_warn(NULL, "warning: %s: the kernel drops frames from addresses of its own: "
-			  "sysctl -w %s", dev, settings);
+	tell_settings(teller, settings, (struct warning){
+		.dev = dev, .kind = "own_source",
+		.what = "the kernel drops frames from addresses of its own" });
 }
 
-static void warn_replies(const char *dev)
+static void tell_replies(const struct teller *teller, const char *dev)
 {
-	char settings[256];
+	char settings[SETTINGS_TEXT];
 
 	sysctl_missing_filter(dev, settings, sizeof(settings));
-	if (*settings)
-		args_warn(NULL, "warning: %s: the kernel may drop replies from VIPs: sysctl -w %s",
-			  dev, settings);
+	tell_settings(teller, settings, (struct warning){
+		.dev = dev, .kind = "replies", .what = "the kernel may drop replies from VIPs" });
 }
 
-static void warn_link(const struct netlink_link *link, const struct wants *wants)
+static void tell_link(const struct teller *teller, const struct netlink_link *link,
+		      const struct wants *wants)
 {
+	const struct warning peer = {
+		.dev = link->name, .kind = "peer",
+		.what = "its peer takes no frames that XDP sends",
+		.mend = "ethtool -K PEER gro on",
+	};
+
 	if (wants->forward4)
-		warn_forwarding(AF_INET, link->name);
+		tell_forwarding(teller, AF_INET, link->name);
 	if (wants->forward6)
-		warn_forwarding(AF_INET6, link->name);
+		tell_forwarding(teller, AF_INET6, link->name);
 	if (wants->own4)
-		warn_own_source(link->name);
+		tell_own_source(teller, link->name);
 	else if (wants->replies4)
-		warn_replies(link->name);
+		tell_replies(teller, link->name);
 	if (link->veth && !link->redirect && link->mode == NETLINK_XDP_NATIVE)
-		args_warn(NULL, "warning: %s: its peer takes no frames that XDP sends: "
-			  "ethtool -K PEER gro on", link->name);
+		teller->tell(teller->context, &peer);
 }
 
-void warn_links(const struct maps *maps)
+int warnings_each(const struct maps *maps, warning_handler *tell, void *context)
 {
+	const struct teller teller = { tell, context };
 	__u32 config = program_map_id(maps->fd[MAP_CONFIG]);
 	struct netlink_link *links;
 	struct program program;
 	struct wants wants;
 	unsigned i, count;
+	int err = netlink_links(&links, &count);
 
-	if (netlink_links(&links, &count))
-		return;
+	if (err)
+		return err;
 	wants_read(maps, &wants);
 	for (i = 0; i < count; i++) {
 		if (!links[i].xdp_id || links[i].loopback ||
@@ -143,7 +171,19 @@ void warn_links(const struct maps *maps)
 			continue;
 		program_close(&program);
 		if (program.config == config)
-			warn_link(&links[i], &wants);
+			tell_link(&teller, &links[i], &wants);
 	}
 	free(links);
+	return 0;
+}
+
+static void warning_print(void *context, const struct warning *warning)
+{
+	(void)context;
+	args_warn(NULL, "warning: %s: %s: %s", warning->dev, warning->what, warning->mend);
+}
+
+void warn_links(const struct maps *maps)
+{
+	warnings_each(maps, warning_print, NULL);
 }

@@ -148,6 +148,7 @@ USAGE = (
     (1, "lookup 10.9.0.1:7 to *:80/tcp", "a packet has one address and one port"),
     (1, "lookup 10.9.0.1:7 to [2001:db8::1]:80/tcp", "not of the client's family"),
     (1, f"lookup 10.9.0.1:7 to {WEB} soon", "soon: unknown keyword, not one of: established"),
+    (1, "link check all", "xlb: link check: all: nothing more is expected here"),
 )
 
 # ... and what the state does not allow.
