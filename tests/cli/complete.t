@@ -88,6 +88,8 @@ OFFERED = (
     ("xlb-top -o name service ", f"{DNS} {WEB} {SIX}"),
     ("xlb-up ./f", "./file ./folder"),
     ("xlb-down ", "-V -h other web"),
+    ("xlb-doctor -", "-V -h -j"),
+    ("xlb-doctor jit f", "fill"),
     ("xlb-probe -", "-V -h -n -once -pin"),
 )
 

@@ -312,6 +312,11 @@ ERRORS = (
     (1, "xlb-stat web1", "xlb-stat: web1: unknown keyword, not one of: service"),
     (2, "xlb-stat service 192.0.2.9:80/tcp",
      "xlb-stat: service 192.0.2.9:80/tcp: no such service"),
+    (1, "xlb-doctor -x", "xlb-doctor: -x: unknown option, see xlb-doctor -h"),
+    (1, "xlb-doctor -jp", "xlb-doctor: -jp: unknown option, see xlb-doctor -h"),
+    (1, "xlb-doctor jit -j", "xlb-doctor: -j: unknown option, see xlb-doctor -h"),
+    (1, "xlb-doctor jit nosuch", "xlb-doctor: nosuch: unknown check, see xlb-doctor -h"),
+    (1, "xlb-doctor j.t", "xlb-doctor: j.t: unknown check, see xlb-doctor -h"),
 )
 
 
@@ -442,9 +447,14 @@ def check_save():
     tap.equal(run("xlb-restore", "-", text=wanted).returncode, 0, "which may be what is there")
 
 
+def there(folder, pattern):
+    """What the tree has, by name."""
+    return sorted(os.path.basename(path)
+                  for path in glob.glob(os.path.join(ROOT, folder, pattern)))
+
+
 def check_help():
-    for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore",
-                 "xlb-import-ipvs", "xlb-metrics", "xlb-top", "xlb-up", "xlb-down"):
+    for tool in there("scripts", "xlb-*"):
         for option in ("-h", "--help"):
             done = run(tool, option)
             tap.ok(done.returncode == 0 and re.match(rf"Usage: {tool}\s", done.stdout) and
@@ -458,18 +468,12 @@ def check_install():
         # Without a rebuild for that prefix, which belongs to the tree of the others.
         run(*make, "-o", "all", "install")
         sbin = os.path.join(folder, "opt/xlb/sbin")
-        for tool in ("xlb-service", "xlb-backend", "xlb-stat", "xlb-save", "xlb-restore",
-                     "xlb-import-ipvs", "xlb-metrics", "xlb-probe", "xlb-top", "xlb-up",
-                     "xlb-down"):
+        for tool in ("xlb-probe", *there("scripts", "xlb-*")):
             done = run(os.path.join(sbin, tool), "-V", variables={"PATH": "/usr/bin:/bin"})
             tap.equal((done.returncode, done.stdout), (0, xlb("-V").stdout.replace("xlb", tool)),
                       f"{tool} runs where it is installed")
         files = sorted(os.path.relpath(os.path.join(where, name), folder + "/opt/xlb")
                        for where, _, names in os.walk(folder) for name in names)
-        def there(folder, pattern):
-            return [os.path.basename(path)
-                    for path in glob.glob(os.path.join(ROOT, folder, pattern))]
-
         tap.equal(files, sorted(
             ["lib/bpf/decap.o", "lib/bpf/probe.o", "lib/bpf/xlb.o", "sbin/xlb", "sbin/xlb-probe"]
             + [f"lib/xlb/{name}" for name in there("scripts", "*.sh") + there("scripts", "*.jq")]

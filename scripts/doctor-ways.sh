@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# shellcheck disable=SC2016 # jq has variables of its own
+# What xlb-doctor checks of services, of the ways to their backends, and of the maps.
+
+# Backends that are to get packets, each with its service's mode, its route and the
+# interface of that; runs: does xlb see what comes in there?  A VLAN's frames are seen
+# below it, those of a bridge or a bond at its ports.
+ways='
+	def runs($dev): . as $facts | [.xlb[].dev] as $xlb
+		| [.links[] | select(.ifname == $dev or .master == $dev)
+			| .ifname, (select(.linkinfo.info_kind == "vlan").link)]
+		| any(IN($xlb[]));
+	def live: .state != "down" and .health == "up";
+	def ways: . as $facts | (.routes | INDEX(.dst)) as $routes
+		| (.links | INDEX(.ifname)) as $links
+		| .saved.services[]? | .mode as $mode | .backends[] | select(live)
+		| . + {mode: $mode, route: $routes[.address]}
+		| .dev = .route.dev | .link = (if .dev then $links[.dev] else null end)
+		| .via = (.route.gateway // .route.via.host) | .runs = (.dev as $dev | $facts | runs($dev));
+'
+
+# Who serves: up, with a weight, and healthy, or all of them with fail open.
+check_services() {
+	ask '.saved.services[]? | .service as $service
+		| [.backends[] | select(.state == "up" and .weight > 0)] as $wanted
+		| select(any($wanted[]; .health == "up") or (.fail == "open" and ($wanted | length > 0)) | not)
+		| [$service, ($wanted[0].backend // ""), (.backends[0].backend // "")] | @csv' |
+		tr -d '"' | while IFS=, read -r service sick first; do
+			why="Its packets are dropped."
+			if [ -n "$sick" ]; then
+				why="$why The checker says that all are down."
+				mend="xlb service change $service fail open"
+			elif [ -n "$first" ]; then
+				why="$why The operator's state is down or drain, or the weight 0, of all."
+				mend="xlb backend change $first service $service state up weight 1"
+			else
+				mend="xlb backend add ADDRESS service $service"
+			fi
+			finding error "$service: no backend takes new flows" "$why" "$mend"
+		done
+}
+
+check_routes() {
+	for address in $(ask "$ways [ways | select(.route == null).address] | unique[]"); do
+		finding error "$address: no route to this backend" \
+			"Packets for it are dropped, or go up to the kernel, which has none either." \
+			"ip route add $address via ROUTER"
+	done
+}
+
+# Of the next hop: the router's where there is one.
+check_neighbours() {
+	ask "$ways"' (.neighbours | INDEX("\(.dst) \(.dev)")) as $neighbours
+		| [ways | select(.link.link_type == "ether")
+			| select(.link.flags | index("NOARP") | not)
+			| (.via // .address) as $next
+			| {next: $next, dev, state: ($neighbours["\($next) \(.dev)"].state // ["NONE"])[0],
+				backend, service}]
+		| unique_by(.next, .dev)[] | select(.state | IN("FAILED", "INCOMPLETE", "NONE"))
+		| "\(.next) \(.dev) \(.state) \(.backend) \(.service)"' |
+		while read -r next dev state backend service; do
+			case $state in
+			NONE)
+				finding notice "$next: the kernel keeps no neighbour at $dev" \
+					"Packets take the slow way through the stack until it has one." \
+					"xlb service warm"
+				;;
+			*)
+				finding error "$next: does not answer at $dev" \
+					"Nothing gets there: that host is down, or at another segment." \
+					"xlb backend change $backend service $service health down"
+				;;
+			esac
+		done
+}
+
+check_segment() {
+	ask "$ways"' ways | select(.mode == "dr" and .via)
+		| "\(.backend) \(.service) \(.via)"' |
+		while read -r backend service via; do
+			finding error "$backend: behind a router (via $via)" \
+				"Mode dr changes MAC addresses alone, and the router knows no such VIP there." \
+				"xlb service change $service mode ipip"
+		done
+}
+
+check_replies() {
+	for dev in $(ask "$ways"' [ways | select(.mode == "dnat" or .mode == "nat")
+		| select(.dev and (.runs | not)).dev] | unique[]'); do
+		finding error "$dev: backends are there, but xlb is not" \
+			"Replies that xlb does not see reach clients from the wrong address." \
+			"xlb load dev $dev"
+	done
+}
+
+# Clients come by interfaces with xlb that lead to no tunnel; else by Ethernet's 1500.
+check_mtu() {
+	ask "$ways"' . as $facts | [ways | select(.mode == "ipip" or .mode == "gue") | select(.link)
+			| .room = ([.route.metrics[]?.mtu, .link.mtu] | map(numbers) | min)
+			| .extra = (if .address | contains(":") then 40 else 20 end)
+				+ (if .mode == "gue" then 12 else 0 end)] as $tunnels
+		| ([.xlb[] | select(.dev != "lo").dev] - [$tunnels[].dev]) as $clients
+		| ([.links[] | select(.ifname | IN($clients[])).mtu] | max // 1500) as $large
+		| [$tunnels[] | select(.room - .extra < $large)]
+		| group_by(.dev)[] | max_by(.extra)
+		| "\(.dev) \(.room - .extra) \($large) \($large + .extra)"' |
+		while read -r dev room large wanted; do
+			finding warning "$dev: its tunnels hold packets of $room bytes, clients send $large" \
+				"Larger ones are answered with ICMP errors; who does not heed those hangs." \
+				"ip link set dev $dev mtu $wanted"
+		done
+}
+
+# --- how full the maps are ---
+
+# { keyword of xlb load: entries } of the maps here, or nothing where they can't be seen.
+sizes() {
+	folder=$(ask '[.xlb[].pin | strings][0] // empty')
+	[ -n "$folder" ] || return 0
+	for map in services4 backends slots flows4; do
+		bpftool -j map show pinned "$folder/xlb_$map" 2>/dev/null
+	done | jq -sc 'map(.max_entries) | select(length == 4)
+		| {services: .[0], backends: .[1], slots: (.[2] * 16), flows: .[3]}'
+}
+
+# Maps are sized when they are made, by the first load.
+resize() { # SIZES KEYWORD
+	folder=$(ask '[.xlb[].pin | strings][0]')
+	larger=$(printf '%s\n' "$1" | jq -r --arg name "$2" \
+		'.[$name] *= 2 | .backends = ([.backends, 65534] | min)
+		| to_entries[] | "\(.key) \(.value)"' | tr '\n' ' ')
+	devs=$(ask '.xlb[].dev')
+	printf 'xlb-save >saved.xlb'
+	for dev in $devs; do
+		printf ' && xlb unload dev %s' "$dev"
+	done
+	printf ' && rm %s/xlb_*' "$folder"
+	for dev in $devs; do
+		printf ' && xlb load dev %s %s' "$dev" "${larger% }"
+	done
+	printf ' && xlb-restore saved.xlb\n'
+}
+
+check_fill() {
+	command -v bpftool >/dev/null || {
+		finding notice "how full maps are has not been looked at" \
+			"There is no bpftool here." "apt-get install bpftool"
+		return
+	}
+	entries=$(sizes)
+	[ -n "$entries" ] || return 0
+	ask '[.saved.services[]?] as $services
+		| {services: ([$services[].address | contains(":")] | group_by(.) | map(length) | max // 0),
+			backends: ([$services[].backends[]] | length),
+			slots: ([$services[].table | (. + 15) / 16 | floor * 16] | add // 0),
+			flows: (.records.records // 0)}
+		| to_entries[] | select(.value * 10 >= $entries[.key] * 9)
+		| "\(.key) \(.value) \($entries[.key])"' --argjson entries "$entries" |
+		while read -r name used room; do
+			why="No more can be added than fit; resizing interrupts traffic."
+			[ "$name" != flows ] ||
+				why="The oldest records give way, and such flows may change their backend."
+			finding warning "$name: $used of $room that the maps have room for" "$why" \
+				"$(resize "$entries" "$name")"
+		done
+}

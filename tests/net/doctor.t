@@ -1,0 +1,258 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# xlb-doctor: nothing where all is well; each fault alone is found, its command is typed,
+# and then nothing is found again.
+
+# shellcheck source=tests/net/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+mkdir "$WORK/bin"
+
+doctor() {
+	PATH=$WORK/bin:$PATH on balancer xlb-doctor "$@"
+}
+
+# One line for each finding, SEVERITY CHECK WHAT, in $found; of the last, $check and $mend.
+look() { # [CHECK...]
+	doctor -j "$@" >"$WORK/json" || [ $? -gt 2 ]
+	found=$(jq -r '.[] | "\(.severity) \(.check) \(.what)"' "$WORK/json")
+	check=$(jq -r '.[-1].check // empty' "$WORK/json")
+	mend=$(jq -r '.[-1].mend // empty' "$WORK/json")
+}
+
+# Looks until just this is found, since the kernel may have to learn of it first.
+until_found() { # FINDINGS [CHECK...]
+	wanted=$1
+	shift
+	tries=60
+	look "$@"
+	until [ "$found" = "$wanted" ] || [ $tries = 0 ]; do
+		tries=$((tries - 1))
+		sleep 0.1
+		look "$@"
+	done
+}
+
+sick() { # FINDINGS [CHECK...]
+	until_found "$@"
+	is "found: $1" "$found" "$1"
+}
+
+# Types the command that mends it, and looks again; at all else does the next sick().
+mended() {
+	typed=$mend
+	(cd "$WORK" && on balancer sh -c "$typed") >"$WORK/output" 2>&1 || diag "$(cat "$WORK/output")"
+	until_found "" "$check"
+	is "mended by: $typed" "$found" ""
+}
+
+# A command in the place of another, for what no namespace has of its own.
+pretend() { # NAME
+	cat >"$WORK/bin/$1"
+	chmod +x "$WORK/bin/$1"
+}
+
+topology_routed 2
+
+fails 1 "a check that there is not" doctor nosuch
+fails 2 "somebody else" setpriv --reuid 65534 --clear-groups "$ROOT/scripts/xlb-doctor"
+is "is told why" "$(cat "$WORK/output")" "xlb-doctor: not enough privilege: run as root"
+
+# --- before xlb is loaded ---
+
+umount /sys/fs/bpf
+sick "error bpffs no bpf file system on /sys/fs/bpf" bpffs
+mended
+sick "error maps no maps of xlb: load it first (xlb load dev IF)
+error interfaces xlb runs on no interface of this network namespace"
+mend=$(echo "$mend" | sed 's/IF/client/')
+mended
+for dev in b1 b2; do
+	on balancer xlb load dev $dev 2>/dev/null
+done
+
+# --- what namespaces have not of their own ---
+
+pretend uname <<'EOF'
+#!/bin/sh
+case $1 in -r) echo 4.19.0-27-amd64 ;; *) exec /usr/bin/uname "$@" ;; esac
+EOF
+sick "error kernel the kernel is Linux 4.19.0-27-amd64"
+rm "$WORK/bin/uname"
+ip=$(command -v ip)
+pretend ip <<EOF
+#!/bin/sh
+case \$* in
+*"link show") $ip "\$@" | jq 'map(if .ifname == "b1" then del(.xdp.prog.jited) else . end)' ;;
+*) exec $ip "\$@" ;;
+esac
+EOF
+sick "warning jit b1: its program is interpreted"
+is "JIT: how it is mended" "$mend" \
+	"sysctl -w net.core.bpf_jit_enable=1 && xlb load dev b1"
+rm "$WORK/bin/ip"
+pretend ethtool <<EOF
+#!/bin/sh
+case \$* in
+"-k b1") [ -e $WORK/off ] || echo "large-receive-offload: on" ;;
+"-K b1 large-receive-offload off") touch $WORK/off ;;
+esac
+EOF
+PATH=$WORK/bin:$PATH
+sick "warning lro b1: large-receive-offload is on"
+mended
+PATH=${PATH#*:}
+rm "$WORK/bin/ethtool"
+
+# --- interfaces ---
+
+ip -n balancer link set dev b2 down
+sick "error interfaces b2: is down"
+mended
+# What the kernel forgot with it.
+address balancer b2 fd00:2:2::1/64
+on balancer xlb unload dev client
+on balancer xlb load dev client mode generic 2>/dev/null
+sick "notice generic client: xlb runs in generic mode"
+mended
+on client ethtool -K eth0 tx on >/dev/null
+sick "error checksum client: its peer leaves checksums to the device"
+mended
+
+lb() {
+	on balancer xlb "$@"
+}
+
+lb config set tunnel4 10.2.1.1 2>/dev/null
+lb service add $VIP4:80/tcp
+lb backend add 10.2.1.2:80
+lb backend add 10.2.2.2:80
+until_found ""
+is "all is well with a service" "$(doctor)" "nothing found"
+sysctl_set balancer net.ipv4.conf.client.forwarding=0
+sick "error settings client: forwarding is off"
+mended
+sysctl_set balancer net.ipv4.conf.client.rp_filter=1
+sick "warning settings client: the kernel may drop replies from VIPs"
+mended
+address balancer lo $VIP4/32
+sysctl_set balancer net.ipv4.conf.client.accept_local=0
+sick "error settings client: the kernel drops frames from addresses of its own"
+mended
+ip -n balancer address del $VIP4/32 dev lo
+on b1 ethtool -K eth0 gro off
+if [ "$(lb -j link show dev b1 | jq '.[0].redirect')" = true ]; then
+	skip "a veth whose peer takes no frames" "this kernel does not tell"
+	on b1 ethtool -K eth0 gro on
+else
+	sick "error settings b1: its peer takes no frames that XDP sends"
+	mended
+fi
+wire balancer spare client spare
+cat >"$WORK/other.s" <<'EOF'
+	.section xdp, "ax"
+	.globl other
+	.type other, @function
+other:	r0 = 2
+	exit
+	.size other, 16
+	.section license, "aw"
+	.asciz "GPL"
+EOF
+if ! command -v clang >/dev/null; then
+	skip "somebody else's program" "needs clang"
+else
+	clang -target bpf -c "$WORK/other.s" -o "$WORK/other.o"
+	for how in xdpdrv xdpgeneric; do
+		on balancer ip link set dev spare $how obj "$WORK/other.o" sec xdp
+		sick "notice programs spare: program $(program_id balancer spare) (other) is attached, which is not xlb's"
+		mended
+	done
+fi
+on balancer ip link set dev spare xdp obj "$OBJECT"
+sick "error maps maps of xlb in both /sys/fs/bpf/xlb and /sys/fs/bpf/tc/globals: choose with -pin DIR or \$XLB_PIN" maps
+is "how it is mended" "$mend" "export XLB_PIN=/sys/fs/bpf/xlb"
+is "and is" "$(XLB_PIN=/sys/fs/bpf/xlb doctor maps)" "nothing found"
+on balancer xlb unload dev spare 2>/dev/null
+rm -r /sys/fs/bpf/tc
+ip -n balancer link del spare
+
+# --- services and backends ---
+
+lb service add 192.0.2.11:80/tcp
+sick "error services 192.0.2.11:80/tcp: no backend takes new flows"
+mend=$(echo "$mend" | sed 's/ADDRESS/10.2.1.2/')
+mended
+lb backend change 10.2.1.2 service 192.0.2.11:80/tcp state drain
+sick "error services 192.0.2.11:80/tcp: no backend takes new flows"
+mended
+lb backend change 10.2.1.2 service 192.0.2.11:80/tcp health down
+sick "error services 192.0.2.11:80/tcp: no backend takes new flows"
+mended
+lb service del 192.0.2.11:80/tcp
+
+lb backend add 10.97.0.1:80
+sick "error routes 10.97.0.1: no route to this backend"
+mend=$(echo "$mend" | sed 's/ROUTER/10.2.1.2/')
+mended
+lb backend del 10.97.0.1:80
+
+ip -n balancer neigh del 10.2.1.2 dev b1
+sick "notice neighbours 10.2.1.2: the kernel keeps no neighbour at b1"
+mended
+sysctl_set b1 net.ipv4.conf.all.arp_ignore=8
+ip -n balancer neigh del 10.2.1.2 dev b1
+lb service warm
+sick "error neighbours 10.2.1.2: does not answer at b1"
+mended
+sysctl_set b1 net.ipv4.conf.all.arp_ignore=0
+lb backend change 10.2.1.2:80 health up
+
+on balancer xlb unload dev b2
+sick "error replies b2: backends are there, but xlb is not"
+mended
+
+ip -n balancer route add 10.98.0.0/24 via 10.2.1.2
+lb service add 192.0.2.12:80/tcp mode dr
+lb backend add 10.98.0.1 service 192.0.2.12:80/tcp 2>/dev/null
+sick "error segment 10.98.0.1:80: behind a router (via 10.2.1.2)"
+mended
+sick "warning mtu b1: its tunnels hold packets of 1480 bytes, clients send 1500"
+mended
+lb service change 192.0.2.12:80/tcp mode gue
+sick "warning mtu b1: its tunnels hold packets of 1488 bytes, clients send 1500"
+mended
+
+# --- maps ---
+
+rm /sys/fs/bpf/xlb/xlb_*
+lost="the maps of its xlb are pinned nowhere"
+sick "error interfaces client: $lost
+error interfaces b1: $lost
+error interfaces b2: $lost" interfaces
+for dev in client b1 b2; do
+	on balancer sh -c "$(jq -r --arg dev $dev '.[] | select(.what | startswith($dev)).mend' \
+		"$WORK/json")" 2>/dev/null
+done
+until_found "" interfaces
+is "maps are pinned again" "$found" ""
+for dev in client b1 b2; do
+	on balancer xlb unload dev $dev 2>/dev/null
+done
+fresh_pins
+for dev in client b1; do
+	on balancer xlb load dev $dev services 10 backends 10 slots 200000 flows 100
+done
+for n in $(seq 9); do
+	echo "service add 192.0.2.$n:80/tcp"
+	echo "backend add 10.2.1.2 service 192.0.2.$n:80/tcp"
+done | lb -batch -
+until_found "" neighbours
+saved=$(lb save)
+sick "warning fill services: 9 of 10 that the maps have room for
+warning fill backends: 9 of 10 that the maps have room for"
+(cd "$WORK" && on balancer sh -c "$mend") >/dev/null 2>&1
+sick "warning fill services: 9 of 10 that the maps have room for"
+mended
+is "nothing is lost" "$(lb save)" "$saved"
+finish
