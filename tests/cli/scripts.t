@@ -482,8 +482,7 @@ def check_install():
             + [f"share/xlb/grafana/{name}" for name in there("scripts/grafana", "*")]
             + [f"share/man/man{page[-1]}/{page}" for page in there("man", "*")]
             + [f"share/bash-completion/completions/{tool}"
-               for tool in ["xlb", "xlb-probe", *there("scripts", "xlb-*")]]
-            + [f"lib/systemd/system/{unit}" for unit in there("scripts/systemd", "*")]),
+               for tool in ["xlb", "xlb-probe", *there("scripts", "xlb-*")]]),
                   "make install puts each file in its place")
         with open(f"{folder}/opt/xlb/lib/systemd/system/xlb-metrics@.service") as unit:
             tap.ok("ExecStart=/opt/xlb/sbin/xlb-metrics -http\n" in unit.read(),
