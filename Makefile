@@ -82,7 +82,7 @@ tests/bench/bench: $(BENCH_SOURCES) $(BENCH_HEADERS) Makefile
 	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(BENCH_SOURCES) \
 		$(shell pkg-config --cflags --libs libbpf) -o $@
 
-tests/cli/%.o: tests/cli/%.bpf.c tests/cli/uses.h $(BPF_HEADERS)
+tests/cli/%.o: tests/cli/%.bpf.c tests/cli/passes.h $(BPF_HEADERS)
 	$(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
 
 tests/net/%: tests/net/%.c

@@ -70,14 +70,4 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } xlb_slots SEC(".maps");
 
-#include "uses.h"
-
-SEC("xdp")
-int xlb_xdp(void *context)
-{
-	(void)context;
-	use_all();
-	return XDP_PASS;
-}
-
-char test_license[] SEC("license") = "GPL";
+#include "passes.h"
