@@ -14,17 +14,15 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world  # noqa: E402
 from world import PINS, World, maps_make, maps_remove, xlb  # noqa: E402
+from old import OLD, OLD_ABI, Old, sizes  # noqa: E402
 from bpf import LIBBPF, Map, checked  # noqa: E402
 from btf import Btf  # noqa: E402
 import tap  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-OLD = os.path.join(HERE, "abi2.o")
 PASSES = os.path.join(HERE, "passes.o")
 ASIDE = os.path.join(PINS, "xlb_new")
 MODEL = "/sys/fs/bpf/model"
-OLD_ABI = 2
-GENERIC = 2  # XDP_FLAGS_SKB_MODE
 LINKS = ("first", "second", "third")
 
 WEB = "192.0.2.1:80/tcp"
@@ -52,59 +50,6 @@ backend change 10.0.0.1:8080 service {WEB} weight 9
 RECORD = {"source": bytes((198, 51, 100, 7)), "destination": bytes((192, 0, 2, 1)),
           "source_port": 40000, "destination_port": 80, "protocol": 6}
 REMEMBERED = {"seen": 123, "slot": 17, "backend": 2, "generation": 1, "direction": 1}
-
-
-def sizes():
-    return {name: declaration["max_entries"] for name, declaration in Btf(OLD).maps().items()}
-
-
-class Old:
-    """The maps of ABI 2, pinned, with its program on the first two interfaces."""
-
-    def __init__(self, folder=PINS, links=LINKS[:2]):
-        os.makedirs(folder, exist_ok=True)
-        self.folder = folder
-        self.object = self.load()
-        program = ctypes.c_void_p(LIBBPF.bpf_object__next_program(self.object, None))
-        self.program = LIBBPF.bpf_program__fd(program)
-        for name in links:
-            checked(LIBBPF.bpf_xdp_attach(socket.if_nametoindex(name), self.program, GENERIC, None), name)
-        btf = Btf(OLD)
-        self.maps = {name: Map(os.path.join(folder, name), btf, declaration)
-                     for name, declaration in btf.maps().items()}
-
-    def load(self):
-        options = world.OpenOptions(sz=ctypes.sizeof(world.OpenOptions),
-                                    pin_root_path=self.folder.encode())
-        opened = ctypes.c_void_p(LIBBPF.bpf_object__open_file(OLD.encode(),
-                                                              ctypes.byref(options)))
-        checked(LIBBPF.bpf_object__load(opened), "load")
-        return opened
-
-    def close(self):
-        """The program goes on where it is attached."""
-        LIBBPF.bpf_object__close(self.object)
-
-    def fill(self, model):
-        """With what the maps of the model hold, as far as ABI 2 knew it."""
-        for name, each in self.maps.items():
-            known = {member["name"] for member in each.value["members"]}
-            source = model.maps[name]
-            same = each.btf.size(each.value) == source.btf.size(source.value)
-            for key in list(source.keys()):
-                raw = source.raw(key)
-                if same and any(raw):
-                    each.put(key, raw)
-                elif not same:
-                    value = source.parts(raw)[0]
-                    each.put(key, each.btf.pack(each.value, {
-                        field: value[field] for field in known & set(value)
-                        if not field.startswith("reserved")}))
-        config = self.maps["xlb_config"]
-        config.set(0, dict(config.get(0), abi=OLD_ABI))
-
-    def snapshot(self):
-        return {name: each.snapshot() for name, each in self.maps.items()}
 
 
 def program_of(name):
@@ -141,8 +86,8 @@ def clean():
 
 def prepare(model):
     clean()
-    old = Old()
-    old.fill(model)
+    old = Old(LINKS[:2])
+    old.fill(model.maps)
     return old
 
 
@@ -282,13 +227,13 @@ def edit_range(old):
 def edit_elsewhere(_):
     """Another set's program is on the interface."""
     world.sh("ip", "link", "set", LINKS[0], "xdpgeneric", "off")
-    other = Old(folder="/sys/fs/bpf/other", links=LINKS[:1])
+    other = Old(LINKS[:1], folder="/sys/fs/bpf/other")
     return other.close
 
 
 def edit_stray(_):
     """The program is on no interface here, but may be elsewhere."""
-    stray = Old(links=())
+    stray = Old(())
     return stray.close
 
 
@@ -404,8 +349,6 @@ def main():
         world.skip_all("needs strace")
     world.enter()
     os.environ["XLB_OBJECT"] = PASSES
-    LIBBPF.bpf_object__open_file.restype = ctypes.c_void_p
-    LIBBPF.bpf_object__next_program.restype = ctypes.c_void_p
     for name in LINKS:
         world.sh("ip", "link", "add", name, "type", "veth", "peer", "name", f"to-{name}")
         world.sh("ip", "link", "set", name, "up")
