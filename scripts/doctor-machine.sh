@@ -15,7 +15,8 @@ check_kernel() {
 }
 
 check_bpffs() {
-	[ "$(stat -f -c %T /sys/fs/bpf 2>/dev/null)" != bpf_fs ] || return 0
+	# BPF_FS_MAGIC of linux/magic.h.
+	[ "$(stat -f -c %t /sys/fs/bpf 2>/dev/null)" != cafe4a11 ] || return 0
 	finding error "no bpf file system on /sys/fs/bpf" \
 		"Maps are pinned there; ip netns exec and ip -n hide it, nsenter --net does not." \
 		"mount -t bpf bpf /sys/fs/bpf"

@@ -127,6 +127,8 @@ lb config set tunnel4 10.2.1.1 2>/dev/null
 lb service add $VIP4:80/tcp
 lb backend add 10.2.1.2:80
 lb backend add 10.2.2.2:80
+lb service add "[$VIP6]:80/tcp"
+lb backend add "[fd00:2:1::2]:80" service "[$VIP6]:80/tcp"
 until_found ""
 is "all is well with a service" "$(doctor)" "nothing found"
 sysctl_set balancer net.ipv4.conf.client.forwarding=0
@@ -148,21 +150,37 @@ else
 	sick "error settings b1: its peer takes no frames that XDP sends"
 	mended
 fi
+# Pairs whose other end is here, or where nobody can see it.
+wire balancer spare balancer near
+on balancer xlb load dev spare 2>/dev/null
+on balancer ethtool -K near tx on >/dev/null
+sick "error checksum spare: its peer leaves checksums to the device"
+is "the other end is here" "$mend" "ethtool -K near tx off"
+mended
+ip -n balancer link del spare
+host hidden
+wire balancer spare hidden spare
+on balancer xlb load dev spare 2>/dev/null
+start hold hidden sh -c 'echo ready; exec tail -f /dev/null'
+wait_for grep -qx ready "$log"
+ip netns del hidden
+sick "notice checksum spare: what its peer does cannot be seen from here"
+is "the other end has no name" "$mend" "ethtool -K PEER tx off"
+stop "$started"
+ip -n balancer link del spare 2>/dev/null || :
+mkdir "$WORK/without"
+# Some are in both.
+ln -sf /usr/bin/* /usr/sbin/* "$WORK/without" 2>/dev/null || :
+rm "$WORK/without/ethtool" "$WORK/without/bpftool"
+PATH=$ROOT/loader:$ROOT/scripts:$WORK/without on balancer xlb-doctor >"$WORK/output" || :
+is "what is not looked at for want of a program is told" "$(grep -c '^notice: .* not been looked at' \
+	"$WORK/output")" 3
+
 wire balancer spare client spare
-cat >"$WORK/other.s" <<'EOF'
-	.section xdp, "ax"
-	.globl other
-	.type other, @function
-other:	r0 = 2
-	exit
-	.size other, 16
-	.section license, "aw"
-	.asciz "GPL"
-EOF
 if ! command -v clang >/dev/null; then
 	skip "somebody else's program" "needs clang"
 else
-	clang -target bpf -c "$WORK/other.s" -o "$WORK/other.o"
+	other_program "$WORK/other.o"
 	for how in xdpdrv xdpgeneric; do
 		on balancer ip link set dev spare $how obj "$WORK/other.o" sec xdp
 		sick "notice programs spare: program $(program_id balancer spare) (other) is attached, which is not xlb's"
@@ -191,11 +209,11 @@ sick "error services 192.0.2.11:80/tcp: no backend takes new flows"
 mended
 lb service del 192.0.2.11:80/tcp
 
-lb backend add 10.97.0.1:80
+lb backend add 10.97.0.1:80 service $VIP4:80/tcp
 sick "error routes 10.97.0.1: no route to this backend"
 mend=$(echo "$mend" | sed 's/ROUTER/10.2.1.2/')
 mended
-lb backend del 10.97.0.1:80
+lb backend del 10.97.0.1:80 service $VIP4:80/tcp
 
 ip -n balancer neigh del 10.2.1.2 dev b1
 sick "notice neighbours 10.2.1.2: the kernel keeps no neighbour at b1"
@@ -206,7 +224,7 @@ lb service warm
 sick "error neighbours 10.2.1.2: does not answer at b1"
 mended
 sysctl_set b1 net.ipv4.conf.all.arp_ignore=0
-lb backend change 10.2.1.2:80 health up
+lb backend change 10.2.1.2:80 service $VIP4:80/tcp health up
 
 on balancer xlb unload dev b2
 sick "error replies b2: backends are there, but xlb is not"
@@ -241,7 +259,7 @@ for dev in client b1 b2; do
 done
 fresh_pins
 for dev in client b1; do
-	on balancer xlb load dev $dev services 10 backends 10 slots 200000 flows 100
+	on balancer xlb load dev $dev services 10 backends 10 slots 160000 flows 100
 done
 for n in $(seq 9); do
 	echo "service add 192.0.2.$n:80/tcp"
@@ -249,10 +267,28 @@ for n in $(seq 9); do
 done | lb -batch -
 until_found "" neighbours
 saved=$(lb save)
-sick "warning fill services: 9 of 10 that the maps have room for
-warning fill backends: 9 of 10 that the maps have room for"
+full="that the maps have room for"
+sick "warning fill services: 9 of 10 $full
+warning fill backends: 9 of 10 $full
+warning fill slots: 147456 of 160000 $full"
 (cd "$WORK" && on balancer sh -c "$mend") >/dev/null 2>&1
-sick "warning fill services: 9 of 10 that the maps have room for"
+sick "warning fill services: 9 of 10 $full
+warning fill backends: 9 of 10 $full"
+(cd "$WORK" && on balancer sh -c "$mend") >/dev/null 2>&1
+sick "warning fill services: 9 of 10 $full"
 mended
 is "nothing is lost" "$(lb save)" "$saved"
+
+# Records, of flows that nobody has.
+sizes=$(bpftool -j map show pinned /sys/fs/bpf/xlb/xlb_flows4 | jq -r '"\(.bytes_key) \(.bytes_value)"')
+zeros() {
+	printf '0 %.0s' $(seq "$1")
+}
+for n in $(seq 95); do
+	echo "map update pinned /sys/fs/bpf/xlb/xlb_flows4 key $n $(zeros $((${sizes% *} - 1)))" \
+		"value $(zeros "${sizes#* }")"
+done >"$WORK/records"
+bpftool batch file "$WORK/records" >/dev/null
+sick "warning fill flows: 95 of 100 $full"
+mended
 finish

@@ -279,6 +279,20 @@ topology_one_arm() { # BACKENDS
 
 # --- XDP programs ---
 
+# Somebody else's program that passes everything, in section xdp; wants clang.
+other_program() { # FILE
+	clang -target bpf -x assembler -c -o "$1" - <<'END'
+	.section xdp, "ax"
+	.globl other
+	.type other, @function
+other:	r0 = 2
+	exit
+	.size other, 16
+	.section license, "aw"
+	.asciz "GPL"
+END
+}
+
 # The id of the program on an interface, or nothing.
 program_id() { # NETNS DEV
 	on "$1" ip -j link show dev "$2" | jq -r '.[0].xdp.prog.id // empty'

@@ -38,20 +38,10 @@ fails 2 "lo has no native mode" lb load dev lo mode native
 is "nothing is pinned" "$(pins)" ""
 is "nothing is set" "$(setting ipv4/conf/client/forwarding)" 0
 
-cat >"$WORK/other.s" <<'END'
-	.section xdp, "ax"
-	.globl other
-	.type other, @function
-other:	r0 = 2
-	exit
-	.size other, 16
-	.section license, "aw"
-	.asciz "GPL"
-END
 if ! command -v clang >/dev/null; then
 	skip "somebody else's program" "needs clang"
 else
-	clang -target bpf -c "$WORK/other.s" -o "$WORK/other.o"
+	other_program "$WORK/other.o"
 	for how in xdpdrv xdpgeneric; do
 		on balancer ip link set dev client $how obj "$WORK/other.o" sec xdp
 		other=$(program_id balancer client)

@@ -117,17 +117,7 @@ like "other sizes are refused" "$(lb load dev client flows 3000 2>&1 || :)" \
 
 # --- whose place it takes ---
 
-cat >"$WORK/other.s" <<'END'
-	.section xdp, "ax"
-	.globl other
-	.type other, @function
-other:	r0 = 2
-	exit
-	.size other, 16
-	.section license, "aw"
-	.asciz "GPL"
-END
-clang -target bpf -c "$WORK/other.s" -o "$WORK/other.o"
+other_program "$WORK/other.o"
 
 # Stopped once it has loaded the program that it is to attach, after as many calls of
 # bpf() as it took to get there before.
