@@ -106,6 +106,9 @@ tests/unit/table_change.t: tests/unit/table_change.c loader/table.o \
 tests/unit/checksum.t: tests/unit/checksum.c $(BPF_HEADERS) $(wildcard tests/unit/*.h)
 	$(LINK_TEST)
 
+# Tests wait for much and share nothing, so two run at a time.
+PROVE_FLAGS = -j2
+
 # pkg-config is asked only by the second make, when it is there.
 check: deps
 	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(CLI_PROGRAMS) \
