@@ -472,6 +472,12 @@ def check_install():
             done = run(os.path.join(sbin, tool), "-V", variables={"PATH": "/usr/bin:/bin"})
             tap.equal((done.returncode, done.stdout), (0, xlb("-V").stdout.replace("xlb", tool)),
                       f"{tool} runs where it is installed")
+        fresh(f"{SERVICES}backend add 10.0.0.1 service {WEB4}\n")
+        for words in ("xlb-stat", "xlb-top -b -n 1 -d 1", "xlb-metrics"):
+            tool, *options = words.split()
+            done = run(os.path.join(sbin, tool), *options, variables={"PATH": "/usr/bin:/bin"})
+            tap.ok(done.returncode == 0 and "10.0.0.1:80" in done.stdout and not done.stderr,
+                   f"{words} finds its parts", done.stdout, done.stderr)
         files = sorted(os.path.relpath(os.path.join(where, name), folder + "/opt/xlb")
                        for where, _, names in os.walk(folder) for name in names)
         tap.equal(files, sorted(

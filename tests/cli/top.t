@@ -16,6 +16,7 @@ import tap  # noqa: E402
 
 SCRIPTS = os.path.join(ROOT, "scripts")
 WEB, DNS, NONE = "192.0.2.1:80/tcp", "192.0.2.2:53/udp", "192.0.2.3:80/tcp"
+PATH = f"{SCRIPTS}:{os.path.join(ROOT, 'loader')}:{os.environ['PATH']}"
 COUNTERS = ("in_packets", "in_bytes", "out_packets", "out_bytes", "connections")
 
 
@@ -59,7 +60,7 @@ AFTER = {WEB: {"10.0.0.1:80": (1300, 40010, 107, 20007, 33),
                "10.0.0.2:80": (900, 90000, 300, 30000, 90)},
          DNS: {"10.0.0.3:53": (105, 150005, 5, 5, 5)}, NONE: {}}
 DROPS = {"no_backend": 5, "ttl": 0, "land": 100}
-BOTH = [snapshot(100, BEFORE, DROPS), snapshot(110, AFTER, {**DROPS, "ttl": 20, "land": 105})]
+BOTH = [snapshot(100, BEFORE, DROPS), snapshot(110, AFTER, {**DROPS, "ttl": 5, "land": 120})]
 
 
 def check_rates():
@@ -73,7 +74,7 @@ def check_rates():
     tap.equal(words(lines, NONE)[:3], ["0", "0", "0"], "a service without backends")
     tap.ok(any("all: 170 packets/s, 264k bits/s, 12 connections/s, in and out" in line
                for line in lines), "all of them", *lines)
-    tap.ok("dropped/s: ttl 2, land 0.5" in lines, "what is dropped, the most of it first", *lines)
+    tap.ok("dropped/s: land 2, ttl 0.5" in lines, "what is dropped, the most of it first", *lines)
     tap.equal([words(lines, name)[-2].count("#") for name in (WEB, DNS)], [10, 1],
               "a service's bar is its part of all")
     tap.equal([words(lines, name)[4].count("#") for name in ("10.0.0.1:80", "10.0.0.2:80")], [3, 8],
@@ -169,6 +170,11 @@ def check_history():
     young = draw(messages[:4], columns=93)[-1]
     spark = next(line for line in young if line.startswith(WEB))
     tap.ok(1 <= spark.split()[-1].count("#") <= 3, "what it has not seen is blank", spark)
+    peak = {WEB: {"10.0.0.1:80": (10**9,) * 5}}
+    past = draw([snapshot(900, BEFORE), snapshot(902, peak),
+                 *(snapshot(902 + second, {WEB: {"10.0.0.1:80": (10**9 + second,) * 5}})
+                   for second in range(2, 64, 2))])[-1]
+    tap.ok(words(past, WEB)[-1] == "#" * 11, "what was before that minute is forgotten", *past)
     idle = draw([snapshot(1, BEFORE), snapshot(62, BEFORE)])[-1]
     tap.ok(words(idle, WEB)[-1] == "_" * 11, "silence is a line at the bottom", *idle)
     text = "\n".join(map("".join, draw(messages, plain=False)))
@@ -176,10 +182,9 @@ def check_history():
 
 
 def run(*arguments, variables=None):
-    path = f"{SCRIPTS}:{os.path.join(ROOT, 'loader')}:{os.environ['PATH']}"
     return subprocess.run([os.path.join(SCRIPTS, "xlb-top"), *arguments], capture_output=True,
                           text=True, check=False, stdin=subprocess.DEVNULL,
-                          env={**os.environ, "PATH": path, **(variables or {})})
+                          env={**os.environ, "PATH": PATH, **(variables or {})})
 
 
 ERRORS = (
@@ -217,6 +222,11 @@ def check_tool():
     tap.ok(DNS in done.stdout and WEB not in done.stdout, "of one service alone", done.stdout)
     done = run("-b", "-n", "1", "-d", "1", variables={"LC_ALL": "C.UTF-8"})
     tap.ok("▁" in done.stdout, "with blocks where the locale has them", done.stdout)
+    done = subprocess.run(["sh", "-c", "xlb-top -b -d 1 | head -n 1"], capture_output=True,
+                          text=True, check=False, stdin=subprocess.DEVNULL,
+                          env={**os.environ, "PATH": PATH})
+    tap.ok(done.stdout.startswith("xlb-top ") and not done.stderr, "nobody reads on: it ends",
+           done.stdout, done.stderr)
     maps_remove()
     done = run("-b")
     tap.ok(done.returncode == 2 and done.stderr.startswith("xlb-top: no maps of xlb") and
