@@ -42,7 +42,7 @@ sick() { # FINDINGS [CHECK...]
 mended() {
 	typed=$mend
 	(cd "$WORK" && on balancer sh -c "$typed") >"$WORK/output" 2>&1 || diag "$(cat "$WORK/output")"
-	until_found "" "$check"
+	until_found "" ${check:+"$check"}
 	is "mended by: $typed" "$found" ""
 }
 
