@@ -33,7 +33,7 @@ import sys
 import time
 
 TCP_STALLED = 5.0   # seconds without an answer: a connection is lost
-UDP_LOST = 1.0      # seconds without an answer: a datagram is lost
+UDP_LOST = 3.0      # seconds without an answer: a datagram is lost, not just late
 SILENT = 8.0        # seconds that check waits for answers
 ASKED = 60.0        # seconds that the asker waits
 TICK = 0.02         # seconds between looks at what check waits for
