@@ -28,7 +28,8 @@ enum status place_load(const struct args *args, const struct object_wish *wish,
 		return STATUS_DONE;
 	case -EEXIST:
 		return args_fail(args, STATUS_REFUSED, "maps of other sizes are there already, "
-				 "and are sized when they are made: rm %s/xlb_*", wish->folder);
+				 "and are sized when they are made: xlb-save, unload, rm %s/xlb_*, "
+				 "load, xlb-restore", wish->folder);
 	case -ENODATA:
 		return args_fail(args, STATUS_REFUSED, "obj %s: takes no frames in pieces, as an "
 				 "MTU over %u makes them: mode generic", wish->path,

@@ -25,15 +25,16 @@ check_services() {
 	ask '.saved.services[]? | .service as $service
 		| [.backends[] | select(.state == "up" and .weight > 0)] as $wanted
 		| select(any($wanted[]; .health == "up") or (.fail == "open" and ($wanted | length > 0)) | not)
-		| [$service, ($wanted[0].backend // ""), (.backends[0].backend // "")] | @csv' |
-		tr -d '"' | while IFS=, read -r service sick first; do
+		| [$service, ($wanted[0].backend // ""), (.backends[0].backend // ""),
+			(if .backends[0].weight == 0 then " weight 1" else "" end)] | @csv' |
+		tr -d '"' | while IFS=, read -r service sick first weight; do
 			why="Its packets are dropped."
 			if [ -n "$sick" ]; then
 				why="$why The checker says that all are down."
 				mend="xlb service change $service fail open"
 			elif [ -n "$first" ]; then
 				why="$why The operator's state is down or drain, or the weight 0, of all."
-				mend="xlb backend change $first service $service state up weight 1"
+				mend="xlb backend change $first service $service state up$weight"
 			else
 				mend="xlb backend add ADDRESS service $service"
 			fi
@@ -69,7 +70,7 @@ check_neighbours() {
 			*)
 				finding error "$next: does not answer at $dev" \
 					"Nothing gets there: that host is down, or at another segment." \
-					"xlb backend change $backend service $service health down"
+					"xlb backend change $backend service $service state down"
 				;;
 			esac
 		done
@@ -107,7 +108,7 @@ check_mtu() {
 		| "\(.dev) \(.room - .extra) \($large) \($large + .extra)"' |
 		while read -r dev room large wanted; do
 			finding warning "$dev: its tunnels hold packets of $room bytes, clients send $large" \
-				"Larger ones are answered with ICMP errors; who does not heed those hangs." \
+				"Larger ones are answered with ICMP errors; who does not heed those hangs. Where not all switches and backends take $wanted, limit the MSS: xlb-decap(8)." \
 				"ip link set dev $dev mtu $wanted"
 		done
 }

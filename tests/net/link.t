@@ -227,7 +227,7 @@ is "are those of the maps" "$(for map in services4 services6 backends replies4 r
 ok "the same again" lb load dev client slots 1000
 fails 2 "another size" lb load dev back.end backends 100
 is "the way out is told" "$(said)" "xlb: load dev back.end: maps of other sizes are there \
-already, and are sized when they are made: rm /sys/fs/bpf/xlb/xlb_*"
+already, and are sized when they are made: xlb-save, unload, rm /sys/fs/bpf/xlb/xlb_*, load, xlb-restore"
 is "nothing is attached" "$(program_id balancer back.end)" ""
 ok "no size joins" lb load dev back.end
 ok "one is unloaded" lb unload dev client
