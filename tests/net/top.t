@@ -11,8 +11,9 @@ command -v tmux >/dev/null || skip_all "needs tmux"
 SMALL=$VIP4:5300/udp # 400 packets of 142 bytes a second
 LARGE=[$VIP6]:5400/udp # 100 of 1062
 
+# -N: never by a server of its own, which nobody would end.
 tm() {
-	tmux -S "$WORK/tmux" "$@"
+	tmux -N -S "$WORK/tmux" "$@"
 }
 
 screen() {
