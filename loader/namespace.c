@@ -20,7 +20,9 @@ enum status namespace_enter(const char *name)
 		return args_fail(NULL, STATUS_USAGE, "-n %s: the name is too long", name);
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0 || setns(file, CLONE_NEWNET)) {
-		args_fail(NULL, STATUS_REFUSED, "-n %s: %s", name, strerror(errno));
+		args_fail(NULL, STATUS_REFUSED, "-n %s: %s", name,
+			  errno == ENOENT ? "no such network namespace, see `ip netns`"
+					  : strerror(errno));
 		if (file >= 0)
 			close(file);
 		return STATUS_REFUSED;

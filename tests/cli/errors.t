@@ -188,7 +188,7 @@ REFUSED = (
     (2, "stats show service 192.0.2.3:80/tcp", "no such service"),
     (2, "config set seed 7", "seed: cannot change while there are services"),
     (2, "config set settle 5 seed 7", "seed: cannot change while there are services"),
-    (2, "-n nonexistent service add 192.0.2.3:80/tcp", "xlb: -n nonexistent: No such file"),
+    (2, "-n nonexistent service add 192.0.2.3:80/tcp", "xlb: -n nonexistent: no such network namespace"),
 )
 
 

@@ -97,7 +97,7 @@ def check_errors():
             (1, "-x", "xlb-probe: -x: unknown option, see `xlb-probe -h`"),
             (1, "-pin", "xlb-probe: -pin: needs a value"),
             (1, "-n", "xlb-probe: -n: needs a value"),
-            (2, f"-n nonexistent {good}", "xlb-probe: -n nonexistent: No such file"),
+            (2, f"-n nonexistent {good}", "xlb-probe: -n nonexistent: no such network namespace"),
             (1, "/nonexistent", "xlb-probe: /nonexistent: No such file or directory"),
             (1, f"{good} more", "xlb-probe: more: nothing more is expected here"),
             (1, f"-once {bad}", f"xlb-probe: bad.conf:2: probe {WEB} tcp: wieght: unknown keyword"),
