@@ -247,6 +247,6 @@ static const struct command commands[] = {
 const struct object link_object = {
 	.name = "link",
 	.usage = "xlb link [ show [ dev IF ] ]\n"
-		 "xlb link check\n",
+		 "       xlb link check\n",
 	.commands = commands,
 };
