@@ -95,18 +95,17 @@ __noinline int resolve(struct xdp_md *ctx, __u64 shape, __u32 backend)
 {
 	union shape of = { .word = shape };
 
-	drop(no_neighbour);
 	if (!of.transport || of.flags & SHAPE_ERROR)
-		return XDP_DROP;
+		return drop(no_neighbour);
 	if (of.flags & SHAPE_V6)
 		resolve_in(ctx, shape, backend, true);
 	else
 		resolve_in(ctx, shape, backend, false);
-	return XDP_PASS;
+	return verdict_counted(XDP_PASS, DROP_REASON(no_neighbour));
 }
 
 /* Mode dr, and XDP cannot send the frame: the stack would not know whereto. */
-static __always_inline bool direct_stuck(const struct packet *p, enum way way)
+static __always_inline bool direct_stuck(const struct packet *p, int way)
 {
 	return way == WAY_STACK && p->ctx->ingress_ifindex != LOOPBACK_IFINDEX;
 }
@@ -122,8 +121,7 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 	struct translation to;
 	struct hop hop = {};
 	__u32 overhead = 0;
-	int recorded = 0;
-	enum way way;
+	int recorded = 0, way, stuck;
 
 	if (unlikely(packet_fault(p)))
 		return drop_reason(packet_fault(p));
@@ -148,8 +146,8 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 				return too_big(p->ctx, p->shape.word, hop.mtu - overhead);
 			way = WAY_STACK;
 		}
-	} else if (way == WAY_DROP) {
-		return XDP_DROP;
+	} else if (way >= WAY_DROP) {
+		return way;
 	} else if (way == WAY_UNKNOWN) {
 		return drop(forwarding_disabled);
 	}
@@ -169,8 +167,9 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 	} else if (mode >= XLB_IPIP) {
 		if (unlikely(service->hash == XLB_HASH_SOURCE))
 			choice.hash = flow_hash(tuple, config->seed, XLB_HASH_FLOW, v6);
-		if (!encapsulate(p, config, target, mode, choice.hash, way == WAY_SEND, v6))
-			return XDP_DROP;
+		stuck = encapsulate(p, config, target, mode, choice.hash, way == WAY_SEND, v6);
+		if (unlikely(stuck))
+			return stuck;
 	}
 	count_in(p, choice.backend,
 		 packet_opens(p) || (p->shape.protocol == XLB_UDP &&

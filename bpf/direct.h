@@ -33,7 +33,7 @@ static __always_inline __u64 direct(struct packet *p, const struct xlb_config *c
 }
 
 /* Returned by plain(): the frame is not. */
-#define NOT_PLAIN 16
+#define NOT_PLAIN VERDICT_END
 
 /* The usual way of a packet, in one piece: as direct(). */
 __noinline __u64 plain(struct xdp_md *ctx)

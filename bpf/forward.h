@@ -13,13 +13,14 @@
 #define ADDRESS_FAMILY_INET 2	/* <sys/socket.h>, which does not belong here */
 #define ADDRESS_FAMILY_INET6 10
 
-/* What the packet program does with a packet whose destination is known. */
+/* What the packet program does with a packet whose destination is known.  Functions
+ * answer with one of these, or with the verdict by which it is dropped. */
 enum way {
 	WAY_SEND,	/* transmit by the hop found */
 	WAY_STACK,	/* up to the kernel, which forwards it and resolves the neighbour */
 	WAY_LOCAL,	/* to this machine itself */
 	WAY_UNKNOWN,	/* the kernel does not forward what came in here */
-	WAY_DROP,	/* counted already */
+	WAY_DROP = 1 << VERDICT_SHIFT,	/* and above: nowhere, such a verdict */
 };
 
 /* What struct xlb_nexthop holds, kept whole: taken apart on the stack its words
@@ -107,9 +108,9 @@ static __always_inline void hop_fill(struct hop *hop, const struct bpf_fib_looku
  * Asks the kernel for the way; fills the hop on WAY_SEND.  `on_link`: a router on
  * the way will not do.
  */
-static __always_inline enum way route(struct xdp_md *ctx, const __u32 *source,
-				      const __u32 *destination, __u8 protocol, bool on_link,
-				      struct hop *hop, const bool v6)
+static __always_inline int route(struct xdp_md *ctx, const __u32 *source,
+				 const __u32 *destination, __u8 protocol, bool on_link,
+				 struct hop *hop, const bool v6)
 {
 	struct bpf_fib_lookup fib = {};
 
@@ -122,8 +123,7 @@ static __always_inline enum way route(struct xdp_md *ctx, const __u32 *source,
 	case BPF_FIB_LKUP_RET_BLACKHOLE:
 	case BPF_FIB_LKUP_RET_UNREACHABLE:
 	case BPF_FIB_LKUP_RET_PROHIBIT:
-		drop(no_route);
-		return WAY_DROP;
+		return drop(no_route);
 	case BPF_FIB_LKUP_RET_NOT_FWDED:
 		return WAY_LOCAL;
 	case BPF_FIB_LKUP_RET_FWD_DISABLED:
@@ -132,13 +132,10 @@ static __always_inline enum way route(struct xdp_md *ctx, const __u32 *source,
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
 		return WAY_STACK;
 	default:
-		drop(fib_failed);
-		return WAY_DROP;
+		return drop(fib_failed);
 	}
-	if (on_link && !fib_on_link(&fib, destination, v6)) {
-		drop(off_link);
-		return WAY_DROP;
-	}
+	if (on_link && !fib_on_link(&fib, destination, v6))
+		return drop(off_link);
 	hop_fill(hop, &fib);
 	/* Old kernels answer "found" with a zero MAC for an unresolved neighbour;
 	 * an ifindex that the hop cannot hold is the stack's as well. */
@@ -166,7 +163,7 @@ __noinline int nexthop_refresh(struct xdp_md *ctx, __u32 backend, __u8 protocol,
 	union validity validity = {};
 	const __u32 any[4] = {};
 	struct hop hop = {};
-	enum way way;
+	int way;
 
 	if (!target || !nexthop)
 		return WAY_STACK;
@@ -192,15 +189,14 @@ __noinline int nexthop_refresh(struct xdp_md *ctx, __u32 backend, __u8 protocol,
  * of this backend.  Where two CPUs refresh while the route changes, words of both
  * answers may stand together until the next refresh.
  */
-static __always_inline enum way route_backend(struct packet *p, const struct xlb_target *target,
-					      __u32 backend, struct hop *hop, __u32 hz,
-					      bool on_link)
+static __always_inline int route_backend(struct packet *p, const struct xlb_target *target,
+					 __u32 backend, struct hop *hop, __u32 hz, bool on_link)
 {
 	struct xlb_nexthop *nexthop = bpf_map_lookup_elem(&xlb_nexthops, &backend);
 	volatile __u64 *word = (volatile __u64 *)nexthop;
 	__u32 now = bpf_jiffies64();
 	union validity validity;
-	enum way way;
+	int way;
 
 	if (unlikely(!nexthop))
 		return WAY_STACK;
@@ -229,7 +225,7 @@ __noinline int route_refresh(struct xdp_md *ctx, __u32 index, __u8 protocol, boo
 	struct xlb_route *cached = bpf_map_lookup_elem(&xlb_routes, &index);
 	__u64 *word = (__u64 *)cached;
 	struct hop hop = {};
-	enum way way;
+	int way;
 
 	if (!cached)
 		return WAY_STACK;
@@ -251,9 +247,9 @@ __noinline int route_refresh(struct xdp_md *ctx, __u32 index, __u8 protocol, boo
  * some clients, one for each value of a hash: a FIB look-up costs as much as all
  * the rest of a reply, over IPv6 three times as much.
  */
-static __always_inline enum way route_client(struct xdp_md *ctx, const __u32 *client,
-					     const __u32 *vip, __u32 backend, __u8 protocol,
-					     struct hop *hop, __u32 hz, const bool v6)
+static __always_inline int route_client(struct xdp_md *ctx, const __u32 *client,
+					const __u32 *vip, __u32 backend, __u8 protocol,
+					struct hop *hop, __u32 hz, const bool v6)
 {
 	__u64 first = v6 ? ((const __u64 *)client)[0] : *client;
 	__u64 second = v6 ? ((const __u64 *)client)[1] : 0;
@@ -261,7 +257,7 @@ static __always_inline enum way route_client(struct xdp_md *ctx, const __u32 *cl
 	__u32 index = (first ^ second) * ROUTE_HASH >> (64 - XLB_ROUTES_BITS);
 	struct xlb_route *cached = bpf_map_lookup_elem(&xlb_routes, &index);
 	__u64 *word = (__u64 *)cached;
-	enum way way = WAY_SEND;
+	int way = WAY_SEND;
 
 	if (unlikely(!cached))
 		return WAY_STACK;

@@ -220,35 +220,36 @@ __noinline bool divisible(struct xdp_md *ctx, __u64 shape)
 	       (packet_is_merged(&p) || !(p.ip4->frag_off & bpf_htons(IPV4_DONT_FRAGMENT)));
 }
 
-static __always_inline int too_big_in(struct xdp_md *ctx, __u64 shape, __u32 mtu, const bool v6)
+/* Makes the packet an error about itself.  False: nobody is to be told. */
+static __always_inline bool too_big_in(struct xdp_md *ctx, __u64 shape, __u32 mtu, const bool v6)
 {
 	struct xlb_config *config = config_current();
 	union shape of = { .word = shape };
 	struct packet p = {};
 	void *data;
 
-	drop(too_big);
 	/* RFC 1122, 3.2.2: not about an error or a later fragment, and only to where it
 	 * came from. */
 	if (of.flags & SHAPE_ERROR || !config || !packet_find(&p, ctx, shape, v6))
-		return XDP_DROP;
+		return false;
 	if (!p.shape.transport || !(v6 || p.ip4->frag_off & bpf_htons(IPV4_DONT_FRAGMENT)) ||
 	    !error_allowed(config->hz) || !error_make(ctx, p.shape.network, mtu, v6))
-		return XDP_DROP;
+		return false;
 	data = (void *)(long)ctx->data;
 	if (data + sizeof(struct ethernet_header) > (void *)(long)ctx->data_end)
-		return XDP_DROP;
+		return false;
 	macs_swap(data);
-	return send_back(ctx);
+	return true;
 }
 
 /* A packet larger than `mtu`, the most that its way takes: the sender is told. */
 __noinline int too_big(struct xdp_md *ctx, __u64 shape, __u32 mtu)
 {
 	union shape of = { .word = shape };
+	bool told = of.flags & SHAPE_V6 ? too_big_in(ctx, shape, mtu, true)
+					: too_big_in(ctx, shape, mtu, false);
 
-	return of.flags & SHAPE_V6 ? too_big_in(ctx, shape, mtu, true)
-				   : too_big_in(ctx, shape, mtu, false);
+	return verdict_counted(told ? send_back(ctx) : XDP_DROP, DROP_REASON(too_big));
 }
 
 #endif

@@ -68,8 +68,8 @@ __noinline bool nat_keep(struct xdp_md *ctx, __u64 shape)
 				   : nat_keep_in(ctx, shape, false);
 }
 
-static __always_inline bool nat_begin_in(struct xdp_md *ctx, __u64 shape, __u32 slot,
-					 __u16 backend, __u16 held, const bool v6)
+static __always_inline int nat_begin_in(struct xdp_md *ctx, __u64 shape, __u32 slot,
+					__u16 backend, __u16 held, const bool v6)
 {
 	struct xlb_config *config = config_current();
 	struct xlb_target *target = target_at(backend);
@@ -79,18 +79,14 @@ static __always_inline bool nat_begin_in(struct xdp_md *ctx, __u64 shape, __u32 
 	union tuple tuple;
 
 	if (!config || !target || !packet_find(&p, ctx, shape, v6))
-		return false;
+		return XDP_DROP;
 	tuple_of(&tuple, &p, v6);
 	source = nat_address(&tuple, config, v6);
-	if (!source) {
-		drop(no_source);
-		return false;
-	}
+	if (!source)
+		return drop(no_source);
 	flow.port = nat_port_find(&tuple, &p, config, backend, source, held, v6);
-	if (!flow.port) {
-		drop(no_port);
-		return false;
-	}
+	if (!flow.port)
+		return drop(no_port);
 	flow.seen = bpf_jiffies64();
 	flow.slot = slot;
 	flow.backend = backend;
@@ -101,17 +97,17 @@ static __always_inline bool nat_begin_in(struct xdp_md *ctx, __u64 shape, __u32 
 	record_put(&tuple, &flow, v6, true);
 	if (packet_opens(&p) || p.shape.protocol == XLB_UDP)
 		count_connection(backend);
-	return true;
+	return 0;
 }
 
-/* Records the flow of this packet, to this backend.  False after counting why not.
- * Apart, because both together would take more stack than a call may. */
-__noinline bool nat_begin4(struct xdp_md *ctx, __u64 shape, __u32 slot, __u32 backend, __u32 held)
+/* Records the flow of this packet, to this backend: 0, or the verdict that it is
+ * dropped by.  Apart, because both together would take more stack than a call may. */
+__noinline int nat_begin4(struct xdp_md *ctx, __u64 shape, __u32 slot, __u32 backend, __u32 held)
 {
 	return nat_begin_in(ctx, shape, slot, backend, held, false);
 }
 
-__noinline bool nat_begin6(struct xdp_md *ctx, __u64 shape, __u32 slot, __u32 backend, __u32 held)
+__noinline int nat_begin6(struct xdp_md *ctx, __u64 shape, __u32 slot, __u32 backend, __u32 held)
 {
 	return nat_begin_in(ctx, shape, slot, backend, held, true);
 }
@@ -133,7 +129,7 @@ union nat_choice {
 	__u64 word;
 	struct {
 		__u32 slot;
-		__u16 backend;	/* 0: nowhere, as has been counted */
+		__u16 backend;	/* 0: nobody */
 	};
 };
 
@@ -156,8 +152,6 @@ static __always_inline __u64 nat_choose_in(struct xdp_md *ctx, __u64 shape, cons
 	pick_slot(&tuple, &choice, config, service, v6);
 	chosen.slot = choice.slot;
 	chosen.backend = nat_owner(&choice, service, &p);
-	if (!chosen.backend)
-		drop(no_backend);
 	return chosen.word;
 }
 
@@ -170,15 +164,15 @@ __noinline __u64 nat_choose(struct xdp_md *ctx, __u64 shape)
 				   : nat_choose_in(ctx, shape, false);
 }
 
-/* Makes the records of a flow that has none.  False after counting why not. */
-static __always_inline bool nat_new(struct xdp_md *ctx, __u64 shape)
+/* Makes the records of a flow that has none: 0, or the verdict that it is dropped by. */
+static __always_inline int nat_new(struct xdp_md *ctx, __u64 shape)
 {
 	union nat_choice chosen = { .word = nat_choose(ctx, shape) };
 	union shape of = { .word = shape };
 	__u32 held = 0;
 
 	if (!chosen.backend)
-		return false;
+		return drop(no_backend);
 	/* A UDP packet may be a flow's first, for which all this looking would be idle. */
 	if (of.protocol == XLB_TCP && !(of.flags & SHAPE_OPENING))
 		held = nat_port_held(ctx, shape, chosen.backend);
@@ -197,7 +191,7 @@ static __always_inline bool nat_goes_on(const struct xlb_flow *flow, const struc
 
 /* What nat_forward() says when it has nothing to go by. */
 enum nat_lack {
-	NAT_NEW = 16,		/* no usable record: nat_new() */
+	NAT_NEW = VERDICT_END,	/* no usable record: nat_new() */
 	NAT_KEEP,		/* the records want care: nat_keep() */
 };
 
@@ -213,7 +207,7 @@ static __always_inline int nat_forward_in(struct xdp_md *ctx, __u64 shape, bool 
 	struct hop hop = {};
 	union tuple tuple;
 	bool embryonic;
-	enum way way;
+	int way;
 
 	if (!config || !shape_find(&p, ctx, shape, error, v6))
 		return XDP_DROP;
@@ -232,8 +226,8 @@ static __always_inline int nat_forward_in(struct xdp_md *ctx, __u64 shape, bool 
 		return NAT_KEEP;
 
 	way = route_backend(&p, target, flow->backend, &hop, config->hz, false);
-	if (way == WAY_DROP)
-		return XDP_DROP;
+	if (way >= WAY_DROP)
+		return way;
 	if (way == WAY_UNKNOWN)
 		return drop(forwarding_disabled);
 	if (likely(way == WAY_SEND)) {
@@ -272,7 +266,7 @@ __noinline int nat_forward_error(struct xdp_md *ctx, __u64 shape)
 	int verdict = of.flags & SHAPE_V6 ? nat_forward_in(ctx, shape, false, true, true)
 					  : nat_forward_in(ctx, shape, false, true, false);
 
-	return verdict < NAT_NEW ? verdict : XDP_PASS;
+	return verdict < VERDICT_END ? verdict : XDP_PASS;
 }
 
 /* A packet of a service of mode nat.  Here, and not each within the other, because
@@ -280,11 +274,15 @@ __noinline int nat_forward_error(struct xdp_md *ctx, __u64 shape)
 static __always_inline int nat(struct xdp_md *ctx, __u64 shape)
 {
 	int verdict = nat_forward(ctx, shape, false);
-	bool kept = verdict == NAT_KEEP && nat_keep(ctx, shape);
 
-	if (likely(verdict < NAT_NEW))
+	if (likely(verdict < VERDICT_END))
 		return verdict;
-	return kept || nat_new(ctx, shape) ? nat_forward(ctx, shape, true) : XDP_DROP;
+	if (verdict != NAT_KEEP || !nat_keep(ctx, shape)) {
+		verdict = nat_new(ctx, shape);
+		if (verdict)
+			return verdict;
+	}
+	return nat_forward(ctx, shape, true);
 }
 
 #endif

@@ -46,12 +46,7 @@ static __always_inline bool probe_push(struct __sk_buff *skb, const struct tunne
 	if (outer + header + sizeof(struct gue_header) > end)
 		return false;
 	ethernet->type = outer6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
-	if (outer6)
-		outer6_fill(outer, tunnel, extra);
-	else
-		outer4_fill(outer, tunnel, extra);
-	if (extra)
-		gue_fill(outer + header, tunnel);
+	outer_fill(outer, tunnel, outer6);
 	return true;
 }
 

@@ -124,11 +124,11 @@ static __always_inline int relay_send(struct packet *p, const struct xlb_config 
 	const __u32 *from = v6 ? p->ip6->saddr.s6_addr32 : &p->ip4->saddr;
 	const __u32 *to = v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr;
 	struct hop hop = {};
-	enum way way;
+	int way;
 
 	way = route_client(p->ctx, to, from, XLB_BACKEND_NONE, IPPROTO_ICMP, &hop, config->hz, v6);
-	if (way == WAY_DROP)
-		return XDP_DROP;
+	if (way >= WAY_DROP)
+		return way;
 	return way == WAY_SEND && hop_usable(p, &hop) ? transmit(p, &hop) : XDP_PASS;
 }
 

@@ -34,7 +34,7 @@ static __always_inline int reply_send(struct packet *p, const struct xlb_config 
 {
 	const __u32 *to = v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr;
 	struct hop hop = {};
-	enum way way;
+	int way;
 
 	way = route_client(p->ctx, client ? client->address : to, vip->address, backend,
 			   p->shape.protocol, &hop, config->hz, v6);
@@ -43,8 +43,8 @@ static __always_inline int reply_send(struct packet *p, const struct xlb_config 
 	 * be that. */
 	if (!client && (way == WAY_LOCAL || way == WAY_UNKNOWN))
 		return XDP_PASS;
-	if (unlikely(way == WAY_DROP))
-		return XDP_DROP;
+	if (unlikely(way >= WAY_DROP))
+		return way;
 	if (unlikely(way == WAY_UNKNOWN))
 		return drop(forwarding_disabled);
 	if (unlikely(packet_fault(p)))

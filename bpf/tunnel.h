@@ -87,6 +87,20 @@ static __always_inline void gue_fill(struct gue_header *gue, const struct tunnel
 	gue->flags = 0;
 }
 
+/* All outer headers, for which there is room. */
+static __always_inline void outer_fill(void *outer, const struct tunnel *tunnel, const bool outer6)
+{
+	const __u32 header = outer6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	const __u32 extra = tunnel->port ? sizeof(struct gue_header) : 0;
+
+	if (outer6)
+		outer6_fill(outer, tunnel, extra);
+	else
+		outer4_fill(outer, tunnel, extra);
+	if (extra)
+		gue_fill(outer + header, tunnel);
+}
+
 /*
  * Puts the outer headers in front; p->ethernet is the frame's new start, and
  * nothing else of the packet may be used then.  False: no room.
@@ -121,12 +135,7 @@ static __always_inline bool tunnel_push(struct packet *p, const struct tunnel *t
 		p->ethernet->type = type;
 	else if (!network_type_set(p->ctx, network, type))
 		return false;
-	if (outer6)
-		outer6_fill(outer, tunnel, extra);
-	else
-		outer4_fill(outer, tunnel, extra);
-	if (extra)
-		gue_fill(outer + header, tunnel);
+	outer_fill(outer, tunnel, outer6);
 	return true;
 }
 
@@ -146,12 +155,10 @@ static __always_inline __u8 traffic_class(const struct packet *p, const bool v6)
 	return v6 ? bpf_ntohl(*(const __be32 *)p->ip6) >> 20 : p->ip4->tos;
 }
 
-/*
- * The packet to a backend by tunnel.  False after counting why not.
- */
-static __always_inline bool encapsulate(struct packet *p, const struct xlb_config *config,
-					const struct xlb_target *target, enum xlb_mode mode,
-					__u32 hash, bool finish, const bool v6)
+/* The packet to a backend by tunnel: 0, or the verdict that it is dropped by. */
+static __always_inline int encapsulate(struct packet *p, const struct xlb_config *config,
+				       const struct xlb_target *target, enum xlb_mode mode,
+				       __u32 hash, bool finish, const bool v6)
 {
 	struct tunnel tunnel = {
 		.destination = (const __u32 *)target->address,
@@ -166,15 +173,11 @@ static __always_inline bool encapsulate(struct packet *p, const struct xlb_confi
 
 	tunnel.source = target->v6 ? (const __u32 *)config->tunnel6
 				   : (const __u32 *)config->tunnel4;
-	if (unlikely(!tunnel.source[0])) {
-		drop(no_source);
-		return false;
-	}
+	if (unlikely(!tunnel.source[0]))
+		return drop(no_source);
 	inner_age(p, v6);
 	pushed = target->v6 ? tunnel_push(p, &tunnel, true) : tunnel_push(p, &tunnel, false);
-	if (unlikely(!pushed))
-		drop(no_headroom);
-	return pushed;
+	return likely(pushed) ? 0 : drop(no_headroom);
 }
 
 #endif

@@ -8,7 +8,7 @@
  *	forward.h	backend -> next hop
  *	rewrite.h	addresses, ports, checksums
  *	tunnel.h	encapsulation
- *	count.h		counters and drops
+ *	count.h		counters, verdicts and drops
  *
  * balance.h strings them together from client to backend, nat.h where that gets
  * another source too (nat_port.h: which), reply.h back.
@@ -37,11 +37,12 @@ static __always_inline __u64 not_plain(struct xdp_md *ctx)
 	return shape.flags & SHAPE_ERROR ? error(ctx, shape.word) : odd(ctx, shape.word);
 }
 
-static __always_inline int xlb(struct xdp_md *ctx)
+/* A verdict. */
+static __always_inline int walk(struct xdp_md *ctx)
 {
 	union shape shape = { .word = plain(ctx) };
 
-	if (likely(shape.word < NOT_PLAIN))
+	if (likely(shape.word < VERDICT_END))
 		return shape.word;
 	/* Tools find the maps through the program, so it names this one too, which
 	 * no packet reads. */
@@ -61,7 +62,7 @@ static __always_inline int xlb(struct xdp_md *ctx)
 SEC("prog")
 int xlb_prog(struct xdp_md *ctx)
 {
-	return xlb(ctx);
+	return verdict_end(walk(ctx));
 }
 
 /* What everything else loads.  libbpf refuses calls from one program into
@@ -69,7 +70,7 @@ int xlb_prog(struct xdp_md *ctx)
 SEC("xdp")
 int xlb_xdp(struct xdp_md *ctx)
 {
-	return xlb(ctx);
+	return verdict_end(walk(ctx));
 }
 
 static __always_inline void answer_fill(struct xlb_lookup *answer, struct packet *p, const bool v6)
