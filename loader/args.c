@@ -16,6 +16,11 @@ const char *args_peek(const struct args *args)
 	return args->next < args->count ? args->words[args->next] : NULL;
 }
 
+bool args_help(const char *word)
+{
+	return word && (!strcmp(word, "help") || !strcmp(word, "-h") || !strcmp(word, "--help"));
+}
+
 const char *args_take(struct args *args)
 {
 	return args->next < args->count ? args->words[args->next++] : NULL;

@@ -53,6 +53,9 @@ struct keyword {
 const char *args_peek(const struct args *args);
 const char *args_take(struct args *args);
 
+/* Does this word, which may be NULL, ask for help? */
+bool args_help(const char *word);
+
 /* Takes the word a command is about, so that errors name it; NULL at the end. */
 const char *args_subject(struct args *args);
 

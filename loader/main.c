@@ -38,11 +38,6 @@ static void usage(FILE *to)
 	fprintf(to, "OPTIONS := { -j | -p | -s | -force | -n NETNS | -pin DIR | -V | -h }\n");
 }
 
-static bool help_wanted(const char *word)
-{
-	return word && (!strcmp(word, "help") || !strcmp(word, "-h"));
-}
-
 static enum status verb_unknown(const struct args *args, const struct object *object,
 				const char *word)
 {
@@ -60,7 +55,7 @@ static enum status object_run(struct context *context, struct args *args,
 {
 	const struct command *command = object->commands;
 	const char *verb = args_peek(args);
-	bool help = help_wanted(verb);
+	bool help = args_help(verb);
 
 	if (command && verb && !help) {
 		while (command->name && strcmp(command->name, verb))
@@ -68,7 +63,7 @@ static enum status object_run(struct context *context, struct args *args,
 		if (!command->name)
 			return verb_unknown(args, object, verb);
 		args_subject(args);
-		help = help_wanted(args_peek(args));
+		help = args_help(args_peek(args));
 	} else if (command && !help) {
 		while (command->name && strcmp(command->name, "show"))
 			command++;
@@ -104,6 +99,7 @@ static const struct choice options[] = {
 	{ "-force", OPTION_FORCE },
 	{ "-V", OPTION_VERSION },
 	{ "-h", OPTION_HELP },
+	{ "--help", OPTION_HELP },
 	{ "-n", OPTION_NETNS },
 	{ "-pin", OPTION_PIN },
 	{ "-batch", OPTION_BATCH },
@@ -208,7 +204,7 @@ int main(int argc, char **argv)
 		puts("xlb " XLB_VERSION);
 		return STATUS_DONE;
 	}
-	if (request.help || (!request.batch && help_wanted(args_peek(&args)))) {
+	if (request.help || (!request.batch && args_help(args_peek(&args)))) {
 		usage(stdout);
 		return STATUS_DONE;
 	}

@@ -36,6 +36,7 @@ static const struct choice options[] = {
 	{ "-once", OPTION_ONCE },
 	{ "-V", OPTION_VERSION },
 	{ "-h", OPTION_HELP },
+	{ "--help", OPTION_HELP },
 	{ "-n", OPTION_NETNS },
 	{ "-pin", OPTION_PIN },
 	{},

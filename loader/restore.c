@@ -20,9 +20,7 @@ static bool configures(const struct args *args)
 		object |= !strcmp(args->words[0], objects[i]);
 	for (unsigned i = 0; args->count > 1 && verbs[i]; i++)
 		verb |= !strcmp(args->words[1], verbs[i]);
-	return object && verb &&
-	       (args->count == 2 || (strcmp(args->words[2], "help") &&
-				     strcmp(args->words[2], "-h")));
+	return object && verb && (args->count == 2 || !args_help(args->words[2]));
 }
 
 static enum status line_run(struct context *context, struct args *args)

@@ -238,6 +238,7 @@ static void service_show(struct output *output, const struct state *state,
 		output_line(output, 4);
 		output_number(output, "backends", service->count);
 		output_number(output, "marked", service_marks(state, service));
+		output_flag(output, "failed_open", service_failed_open(service));
 		output_line(output, 4);
 		stats_show_service(output, state, service);
 	}

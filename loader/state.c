@@ -38,6 +38,14 @@ void service_judge(struct service *service)
 			service->unheeded = false;
 }
 
+bool service_failed_open(const struct service *service)
+{
+	for (const struct backend *backend = service->backends; backend; backend = backend->next)
+		if (service->unheeded && backend->value.health == XLB_DOWN)
+			return true;
+	return false;
+}
+
 bool service_mode_changes(const struct service *service)
 {
 	return service->stood && service->stood != service->value.mode;

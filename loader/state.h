@@ -109,6 +109,9 @@ bool backend_up(const struct xlb_backend *value);
  */
 void service_judge(struct service *service);
 
+/* Has it come to that, and is some backend taken for healthy that is not? */
+bool service_failed_open(const struct service *service);
+
 /* Slots that a table takes in xlb_slots, and the length of that map in bytes. */
 __u32 table_room(__u32 size);
 size_t slots_length(const struct state *state);

@@ -64,7 +64,7 @@ def document(*words, **options):
 
 
 def check_help():
-    for words in (["help"], ["-h"]):
+    for words in (["help"], ["-h"], ["--help"]):
         done = xlb(*words)
         tap.ok(done.returncode == 0 and done.stdout.startswith("Usage: xlb ") and not done.stderr
                and all(f" {name} " in done.stdout for name in OBJECTS), f"xlb {words[0]}")
@@ -73,6 +73,7 @@ def check_help():
         tap.ok(done.returncode == 0 and done.stdout.startswith(f"Usage: xlb {name}")
                and not done.stderr, f"xlb {name} help")
         tap.equal(xlb("-j", name, "-h").stdout, done.stdout, f"xlb -j {name} -h is the same")
+        tap.equal(xlb(name, "--help").stdout, done.stdout, f"xlb {name} --help is the same")
     for words in ("service add help", "backend show help", "flow gc help", "config set help"):
         done = xlb(*words.split())
         tap.equal((done.returncode, done.stdout), (0, xlb(words.split()[0], "help").stdout),
@@ -161,7 +162,8 @@ def check_json():
     counters = {"connections": 0, "in_packets": 0, "in_bytes": 0, "out_packets": 0,
                 "out_bytes": 0}
     tap.equal(document("-j", "-s", "service", "show")[0],
-              dict(service, backends=1, marked=0, **counters), "-s: a service")
+              dict(service, backends=1, marked=0, failed_open=False, **counters),
+              "-s: a service")
     tap.equal(document("-j", "-s", "backend", "show")[0],
               dict(backend, warm=100, slots=251, nexthop=None, **counters), "-s: a backend")
     tap.equal(document("-j", "backend", "show", "[fd00::9]"), [], "an error leaves a document")

@@ -280,6 +280,7 @@ ERRORS = (
     (1, f"xlb-backend add 10.0.0.2:x service {WEB4}", "xlb-backend: add 10.0.0.2:x: the port is"),
     (1, f"xlb-backend add 10.0.0.2 service {WEB4} weight", "weight: needs a value"),
     (1, f"xlb-backend add 10.0.0.2 service {WEB4} weight -1", "weight -1: not a number"),
+    (1, f"xlb-backend add web1 wieght 2 service {WEB4}", "xlb-backend: add: 2: neither a BACKEND"),
     (2, "xlb-backend up web2", "xlb-backend: up web2: no such backend"),
     (2, f"xlb-backend up web1 service {DNS}", "xlb-backend: up web1: no such backend"),
     (2, "xlb-backend up 10.0.0.1:81", "xlb-backend: up 10.0.0.1:81: no such backend"),

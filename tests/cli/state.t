@@ -134,6 +134,11 @@ def check_health():
               "added as one whose health is down")
 
 
+def failed_open():
+    shown = json.loads(xlb("-j", "-s", "service", "show", status=0).stdout)
+    return [service["failed_open"] for service in shown]
+
+
 def check_fail():
     fails = [f"10.0.0.{n} health down" for n in (1, 2, 3)]
     seen = three()
@@ -141,8 +146,8 @@ def check_fail():
     change(*fails)
     tap.equal((set(table(seen)), lives(seen)), ({(0, 0)}, []), "fail closed: nobody serves")
     change(f"{WEB} fail open", verb="service change")
-    tap.equal((owners(seen), lives(seen)), (whole, [1, 2, 3]),
-              "fail open: all serve as if nothing had failed")
+    tap.equal((owners(seen), lives(seen), failed_open()), (whole, [1, 2, 3], [True]),
+              "fail open: all serve as if nothing had failed, which is said")
     change("10.0.0.2 state down")
     without = owners(seen)
     tap.equal((set(without), lives(seen)), ({1, 3}, [1, 3]),
@@ -152,7 +157,7 @@ def check_fail():
               "and who drains keeps what it has and gets nothing new")
     change("10.0.0.2 state up")
     before, after = step(seen, "backend", "change", "10.0.0.3", "health", "up")
-    tap.equal((set(owner for owner, _ in after), lives(seen)), ({3}, [3]),
+    tap.equal((set(owner for owner, _ in after), lives(seen), failed_open()), ({3}, [3], [False]),
               "who is healthy again has all, and alone")
     before, after = step(seen, "backend", "change", "10.0.0.3", "health", "down")
     tap.ok(owners(seen) == whole and all(new[1] == old[1] or old[0] == new[1] == 3
