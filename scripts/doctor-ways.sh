@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
-# shellcheck disable=SC2016 # jq has variables of its own
+# shellcheck disable=SC2016,SC2154 # jq has variables of its own; $work is xlb-doctor's
 # What xlb-doctor checks of services, of the ways to their backends, and of the maps.
 
 # Backends that are to get packets, each with its service's mode, its route and the
@@ -93,6 +93,44 @@ check_replies() {
 			"Replies that xlb does not see reach clients from the wrong address." \
 			"xlb load dev $dev"
 	done
+}
+
+# A few packets may be all that has come yet; and not all that speak UDP want an answer.
+check_answers() {
+	ask '[.saved.services[]? | select(.mode == "dnat").service] as $services
+		| .counters[] | select(.service | IN($services[]) and endswith("/tcp"))
+		| select(.in_packets >= 100 and .out_packets == 0)
+		| "\(.backend) \(.service) \(.in_packets) \(if .address | contains(":") then 6 else 4 end)"' |
+		while read -r backend service packets family; do
+			finding error "$backend: $packets packets went there, none came back" \
+				"Its replies must come by here: its route to the clients leads elsewhere, or it does not answer. Where it can be given no such route, mode nat brings them back." \
+				"xlb config set nat$family ADDRESS && xlb service change $service mode nat"
+		done
+}
+
+# Sends: a connection to the VIP of each backend of the modes in which it needs one.
+check_vip() {
+	ask "$ways"' ways | select(.mode | IN("dr", "ipip", "gue"))
+		| select(.service | endswith("/tcp") and (endswith(":*/tcp") | not)
+			and (startswith("*") or startswith("[*]") | not))
+		| "\(.service) \((.service | startswith("[")) == (.address | contains(":")))"' |
+		sort -u >"$work/vips"
+	while read -r service same; do
+		[ "$same" = true ] || finding notice "$service: not asked whether its backends have the VIP" \
+			"They are of the other family: which address of ours they answer is not known here." \
+			"echo probe $service tcp via vip source ADDRESS | xlb-probe -once /dev/stdin"
+	done <"$work/vips"
+	awk '$2 == "true" { print "probe", $1, "tcp via vip timeout 1" }' "$work/vips" >"$work/probe"
+	[ -s "$work/probe" ] || return 0
+	xlb-probe -once "$work/probe" 2>"$work/error" >"$work/answers" ||
+		finding notice "backends have not been asked for their VIPs" \
+			"$(head -n 1 "$work/error")" "xlb-doctor vip"
+	while read -r _ _ backend _ service _ health; do
+		[ "$health" = down ] || continue
+		finding error "$backend: does not answer as $service" \
+			"It lacks the VIP, does not unpack, or nothing listens there." \
+			"xlb backend change $backend service $service state down"
+	done <"$work/answers"
 }
 
 # Clients come by interfaces with xlb that lead to no tunnel; else by Ethernet's 1500.

@@ -241,6 +241,23 @@ lb service change 192.0.2.12:80/tcp mode gue
 sick "warning mtu b1: its tunnels hold packets of 1488 bytes, clients send 1500"
 mended
 
+# Connections that nobody answers.
+ip -n b1 route add blackhole 10.1.0.0/24
+ip -n b2 route add blackhole 10.1.0.0/24
+on client python3 - $VIP4 <<'EOF'
+import socket
+import sys
+opening = [socket.socket() for _ in range(400)]
+for connection in opening:
+    connection.setblocking(False)
+    connection.connect_ex((sys.argv[1], 80))
+EOF
+look answers
+is "found: backends that do not answer" "$(echo "$found" | sed 's/[0-9]* packets/N packets/')" \
+	"error answers 10.2.2.2:80: N packets went there, none came back"
+mend=$(echo "$mend" | sed 's/ADDRESS/10.2.1.1/')
+mended
+
 # --- maps ---
 
 rm /sys/fs/bpf/xlb/xlb_*

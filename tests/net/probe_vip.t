@@ -78,6 +78,18 @@ expected_line() {
 	echo "$backend:80 $vip:80/tcp $1"
 }
 
+# "SEVERITY WHAT", sorted.
+doctor_vip() {
+	on balancer xlb-doctor -j vip | jq -r '.[] | "\(.severity) \(.what)"' | sort
+}
+
+expected_finding() {
+	case $vip-$backend in
+	\[*-\[* | [0-9]*-[0-9]*) echo "error $backend:80: does not answer as $vip:80/tcp" ;;
+	*) echo "notice $vip:80/tcp: not asked whether its backends have the VIP" ;;
+	esac
+}
+
 probe_once() { # CONFIGURATION
 	xlb-probe -n balancer -once "$1" >"$WORK/said" 2>"$WORK/why" || diag "failed: $(cat "$WORK/why")"
 	diag "$(sed 's/.*tcp: //' "$WORK/why" | sort | uniq -c)"
@@ -161,10 +173,13 @@ probe_once "$WORK/vip.conf"
 is "none answers by the VIP, which it lacks" "$(changes "$WORK/said")" "$(expected down)"
 probe_once "$WORK/tcp.conf"
 is "nor over TCP alone" "$(changes "$WORK/said")" "$(expected down)"
+is "xlb-doctor says so, of those whose family tells which source is ours" "$(doctor_vip)" \
+	"$(each expected_finding | sort)"
 is "nothing is left of the way there" "$(leftovers 2>/dev/null)" ""
 is "and all rules are as they were" "$(rules)" "$before"
 
 each own_vip
+is "and has nothing to say of them once they have the VIP" "$(doctor_vip | grep -c error)" 0
 capture wire segment balancer
 probe_once "$WORK/vip.conf"
 is "all answer by the VIP, once they have it" "$(cat "$WORK/said")$(cat "$WORK/why")" ""
