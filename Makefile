@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The only entry points: deps, all, install, uninstall, demo, check, check-kernels, bench,
-# clean.
+# The only entry points: deps, all, install, uninstall, demo, check, check-kernels, soak,
+# bench, clean.
 
 VERSION = 0.1
 PREFIX = /usr/local
@@ -124,6 +124,12 @@ check-kernels: deps
 	@$(MAKE) --no-print-directory all tests/kernels/verify
 	tests/kernels/run $(KERNELS)
 
+# Changes under traffic for so long; SEED=N repeats what a log begins with.
+MINUTES = 10
+soak: deps
+	@$(MAKE) --no-print-directory all
+	MINUTES=$(MINUTES) SEED=$(SEED) LOG=tests/soak/log tests/soak/soak.t
+
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@tests/demo/demo.sh
@@ -167,6 +173,6 @@ uninstall:
 clean:
 	rm -f bpf/*.o loader/*.o loader/xlb loader/xlb-probe loader/object.path \
 		tests/bench/*.o tests/bench/bench tests/kernels/verify $(NET_PROGRAMS) tests/cli/*.o \
-		$(UNIT_TESTS)
+		$(UNIT_TESTS) tests/soak/log
 
-.PHONY: all always bench check check-kernels clean demo deps install uninstall
+.PHONY: all always bench check check-kernels clean demo deps install soak uninstall

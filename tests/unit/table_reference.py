@@ -90,13 +90,16 @@ def keeps(key, cold, slot):
     return (mix(key ^ mix(slot)) % 2**32) / 2**32 < 1 - cold / 10
 
 
-def table(not_up, cold, size):
+def table(not_up, cold, size, backends=BACKENDS):
+    """Owners by id, from 1 in the order of the backends; 0 where nobody is up."""
     members = [(name, key(address, port), weight)
                for _, port, address, weight, name in
                sorted((packed(address), port, address, weight, name)
-                      for name, (address, port, weight) in enumerate(BACKENDS, 1))
+                      for name, (address, port, weight) in enumerate(backends, 1))
                if weight]
     up = [member for member in members if member[0] not in not_up]
+    if not up:
+        return [0] * size
     keys = {name: key for name, key, _ in up}
     return [owner if owner in keys and keeps(keys[owner], cold.get(owner, 0), slot)
             else heir(up, cold, slot)
@@ -118,23 +121,28 @@ def print_owners(name, owners):
     print("};")
 
 
-print("/* SPDX-License-Identifier: GPL-2.0-only */")
-print("/* Tables as table_reference.py, which printed this, has them. */")
-print(f"#define GOLDEN_SIZE {SIZE}")
-print(f"#define GOLDEN_LARGE {LARGE}")
-print(f"#define GOLDEN_LARGE_UP {digest(table({}, {}, LARGE)):#010x}")
-print(f"#define GOLDEN_LARGE_HANDED {digest(table(NOT_UP, {}, LARGE)):#010x}")
-print(f"#define GOLDEN_LARGE_WARMING {digest(table(NOT_UP, COLD, LARGE)):#010x}")
-print("\n/* States are those of golden_handed and golden_warming; in golden_up all are up.")
-print(" * All are warm but in golden_warming. */")
-print("static const struct table_backend golden_backends[] = {")
-for name, (address, port, weight) in enumerate(BACKENDS, 1):
-    print("\t{ { %s },\n\t  %d, %d, %d, %s, 0 },\t/* %s */" % (
-        ", ".join(map(str, packed(address))), port, name, weight,
-        NOT_UP.get(name, "XLB_UP"), address))
-print("};")
-print("static const __u8 golden_cold[] = { %s };" %
-      ", ".join(str(COLD.get(name, 0)) for name in range(1, len(BACKENDS) + 1)))
-print_owners("golden_up", table({}, {}, SIZE))
-print_owners("golden_handed", table(NOT_UP, {}, SIZE))
-print_owners("golden_warming", table(NOT_UP, COLD, SIZE))
+def main():
+    print("/* SPDX-License-Identifier: GPL-2.0-only */")
+    print("/* Tables as table_reference.py, which printed this, has them. */")
+    print(f"#define GOLDEN_SIZE {SIZE}")
+    print(f"#define GOLDEN_LARGE {LARGE}")
+    print(f"#define GOLDEN_LARGE_UP {digest(table({}, {}, LARGE)):#010x}")
+    print(f"#define GOLDEN_LARGE_HANDED {digest(table(NOT_UP, {}, LARGE)):#010x}")
+    print(f"#define GOLDEN_LARGE_WARMING {digest(table(NOT_UP, COLD, LARGE)):#010x}")
+    print("\n/* States are those of golden_handed and golden_warming; in golden_up all are up.")
+    print(" * All are warm but in golden_warming. */")
+    print("static const struct table_backend golden_backends[] = {")
+    for name, (address, port, weight) in enumerate(BACKENDS, 1):
+        print("\t{ { %s },\n\t  %d, %d, %d, %s, 0 },\t/* %s */" % (
+            ", ".join(map(str, packed(address))), port, name, weight,
+            NOT_UP.get(name, "XLB_UP"), address))
+    print("};")
+    print("static const __u8 golden_cold[] = { %s };" %
+          ", ".join(str(COLD.get(name, 0)) for name in range(1, len(BACKENDS) + 1)))
+    print_owners("golden_up", table({}, {}, SIZE))
+    print_owners("golden_handed", table(NOT_UP, {}, SIZE))
+    print_owners("golden_warming", table(NOT_UP, COLD, SIZE))
+
+
+if __name__ == "__main__":
+    main()
