@@ -147,15 +147,50 @@ enum status args_end(const struct args *args)
 	return args_fail(args, STATUS_USAGE, "%s: nothing more is expected here", word);
 }
 
+/* Longer ones are cut. */
+#define LINE_SIZE 8192
+
+__attribute__((format(printf, 2, 3)))
+static void line_add(char *line, const char *format, ...)
+{
+	size_t used = strlen(line);
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(line + used, LINE_SIZE - used, format, list);
+	va_end(list);
+}
+
+/*
+ * At once, and as one line: words of a file or of a backend may hold what would end it or
+ * be an order to the terminal.
+ */
+static void line_print(const char *line)
+{
+	char text[LINE_SIZE * sizeof("\\x1b")], *end = text;
+
+	for (; *line; line++)
+		if (iscntrl((unsigned char)*line))
+			end += sprintf(end, "\\x%02x", (unsigned char)*line);
+		else
+			*end++ = *line;
+	*end++ = '\n';
+	fwrite(text, 1, end - text, stderr);
+}
+
 static void tell(const struct args *args, const char *format, va_list list)
 {
-	fprintf(stderr, "%s: ", args_program);
+	char line[LINE_SIZE] = "";
+	size_t used;
+
+	line_add(line, "%s: ", args_program);
 	if (args && args->file)
-		fprintf(stderr, "%s:%u: ", args->file, args->line);
+		line_add(line, "%s:%u: ", args->file, args->line);
 	for (int i = 0; args && i < args->label; i++)
-		fprintf(stderr, "%s%s", args->words[i], i + 1 < args->label ? " " : ": ");
-	vfprintf(stderr, format, list);
-	fputc('\n', stderr);
+		line_add(line, "%s%s", args->words[i], i + 1 < args->label ? " " : ": ");
+	used = strlen(line);
+	vsnprintf(line + used, sizeof(line) - used, format, list);
+	line_print(line);
 }
 
 enum status args_fail(const struct args *args, enum status status, const char *format, ...)

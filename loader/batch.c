@@ -107,6 +107,17 @@ enum status batch_line(struct context *context, char *line, const char *file, un
 	return args.count ? run(context, &args) : STATUS_DONE;
 }
 
+/* The same for a line of so many bytes; of one with a NUL words would be lost in silence. */
+static enum status bytes_run(struct context *context, char *line, size_t length,
+			     const char *file, unsigned number, command_runner *run)
+{
+	const struct args args = { .file = file, .line = number };
+
+	if (strlen(line) < length)
+		return args_fail(&args, STATUS_USAGE, "a NUL byte: not a line of text");
+	return batch_line(context, line, file, number, run);
+}
+
 enum status batch_lines(struct context *context, FILE *stream, const char *file,
 			command_runner *run)
 {
@@ -114,9 +125,10 @@ enum status batch_lines(struct context *context, FILE *stream, const char *file,
 	unsigned number = 0;
 	char *line = NULL;
 	size_t size = 0;
+	ssize_t length;
 
-	while ((!failed || context->force) && getline(&line, &size, stream) >= 0) {
-		status = batch_line(context, line, file, ++number, run);
+	while ((!failed || context->force) && (length = getline(&line, &size, stream)) >= 0) {
+		status = bytes_run(context, line, length, file, ++number, run);
 		if (!failed)
 			failed = status;
 	}

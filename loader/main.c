@@ -68,6 +68,10 @@ static enum status object_run(struct context *context, struct args *args,
 		while (command->name && strcmp(command->name, "show"))
 			command++;
 	}
+	/* What the other lines show as JSON would be lost. */
+	if (help && context->output.batch)
+		return args_fail(args, STATUS_USAGE, "help: no line of a batch, see `xlb %s help`",
+				 object->name);
 	if (help) {
 		printf("Usage: %s", object->usage);
 		context->output.json = false;

@@ -89,14 +89,18 @@ enum status probe_config_read(struct probe_config *config, const char *file)
 	unsigned number = 0;
 	char *line = NULL;
 	size_t size = 0;
+	ssize_t length;
 
 	memset(config, 0, sizeof(*config));
 	if (!stream)
 		return args_fail(NULL, STATUS_USAGE, "%s: %s", file, strerror(errno));
-	while (!status && getline(&line, &size, stream) >= 0) {
+	while (!status && (length = getline(&line, &size, stream)) >= 0) {
 		struct args args = { .file = file, .line = ++number };
 
-		status = line_read(config, line, &args);
+		if (strlen(line) < (size_t)length)
+			status = args_fail(&args, STATUS_USAGE, "a NUL byte: not a line of text");
+		else
+			status = line_read(config, line, &args);
 	}
 	if (ferror(stream))
 		status = args_fail(NULL, STATUS_USAGE, "%s: %s", file, strerror(errno));

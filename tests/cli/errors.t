@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Bad command lines and refused ones: the status, the message, and nothing changed."""
 
+import json
 import os
 import shutil
 import sys
@@ -258,11 +259,38 @@ def check_batch(seen):
             (1, "backend add 10.0.0.3 weight x", "xlb: -:3: backend add 10.0.0.3: weight x: not a"),
             (2, f"service add {WEB}", f"xlb: -:3: service add {WEB}: exists already"),
             (1, "nonsense", "xlb: -:3: nonsense: unknown object"),
-            (1, "x " * 100, "xlb: -:3: too many words")):
+            (1, "x " * 100, "xlb: -:3: too many words"),
+            (1, "service help", "xlb: -:3: service: help: no line of a batch, see `xlb service "
+                                "help`"),
+            (1, "backend del -h", "xlb: -:3: backend del: help: no line of a batch"),
+            (1, "service del 192.0.2.2:*/udp\0 # and", "xlb: -:3: a NUL byte: not a line of "
+                                                       "text")):
         done = xlb("-batch", "-", text=f"# a comment\n\n{line}\n")
         tap.ok(done.returncode == status and done.stderr.startswith(message)
                and one_line(done.stderr) and seen.snapshot() == before,
                f"{status}: a batch with {line[:40]}", done.returncode, done.stderr)
+
+
+def check_batch_json():
+    """One document, whatever else a batch asks for."""
+    done = xlb("-j", "-force", "-batch", "-", text="config show\nconfig help\nservice show\n")
+    tap.ok(done.returncode == 1 and one_line(done.stderr) and
+           [type(each) for each in json.loads(done.stdout)] == [dict, list],
+           "-j -batch: help does not spoil the document", done.stdout, done.stderr)
+
+
+def check_hostile(seen):
+    """What words hold ends no line, and is no order to a terminal."""
+    before = seen.snapshot()
+    for words, told in (
+            (("a\nxlb: done",), "xlb: a\\x0axlb: done: unknown object"),
+            (("backend", "add", "10.0.0.3", "state", "\x1b[2J\x7f\t"),
+             "state \\x1b[2J\\x7f\\x09: not one of"),
+            (("service", "add", "%s%n" + "\r" * 100000), "xlb: service add %s%n\\x0d\\x0d")):
+        done = xlb(*words)
+        tap.ok(done.returncode == 1 and told in done.stderr and one_line(done.stderr)
+               and not any(ord(each) < 32 for each in done.stderr[:-1])
+               and seen.snapshot() == before, f"1: an error tells {told[-20:]}", done.stderr[:200])
 
 
 def check_full():
@@ -415,6 +443,8 @@ def main():
         check(case, before, seen)
     check_modes(seen)
     check_batch(seen)
+    check_batch_json()
+    check_hostile(seen)
     check_shared(seen)
     check_full()
     check_without_maps()

@@ -196,6 +196,23 @@ static void bad_lines_are_told(void **state)
 	}
 }
 
+static void a_nul_is_no_text(void **state)
+{
+	static const char text[] = "probe 192.0.2.1:80/tcp tcp\0 port 81\n";
+	FILE *stream = fopen(file, "w");
+	struct probe_config config;
+	struct capture capture;
+
+	(void)state;
+	assert_non_null(stream);
+	fwrite(text, 1, sizeof(text) - 1, stream);
+	fclose(stream);
+	capture = capture_begin(stderr);
+	assert_int_equal(probe_config_read(&config, file), STATUS_USAGE);
+	assert_non_null(strstr(capture_end(&capture), ":1: a NUL byte"));
+	probe_config_free(&config);
+}
+
 static void files_that_cannot_be_read_are_told(void **state)
 {
 	static const char *const files[][2] = {
@@ -237,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_say_how_to_probe),
 		cmocka_unit_test(bad_lines_are_told),
+		cmocka_unit_test(a_nul_is_no_text),
 		cmocka_unit_test(files_that_cannot_be_read_are_told),
 	};
 
