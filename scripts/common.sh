@@ -9,11 +9,12 @@ PATH=$PATH:$here:$here/../loader
 program=${0##*/}
 origin= # FILE:LINE: of what is being read, or nothing
 
-# die STATUS MESSAGE: as xlb, 1 is a bad command line, 2 refused.
+# die STATUS MESSAGE: as xlb, 1 is a bad command line, 2 refused.  One line, whatever words
+# hold (some echo(1) would make more of a backslash).
 die() {
 	status=$1
 	shift
-	echo "$program: $origin$*" >&2
+	printf '%s\n' "$(printf %s "$program: $origin$*" | tr '[:cntrl:]' '?')" >&2
 	exit "$status"
 }
 
@@ -33,9 +34,9 @@ options_common() { # WORD
 # brackets.  FAMILY is 4, 6 or any; only names have a choice.
 host_addresses() { # HOST FAMILY
 	case $1 in
-	\[*\] | \*) echo "$1" ;;
+	\[*\] | \*) printf '%s\n' "$1" ;;
 	*[!0-9.]*) name_addresses "$1" "$2" ;;
-	*) echo "$1" ;;
+	*) printf '%s\n' "$1" ;;
 	esac
 }
 
@@ -85,7 +86,7 @@ newline='
 words_check() { # WORD...
 	for word in "$@"; do
 		case $word in
-		*[[:space:]#]* | '') die 1 "'$word': a word without blanks and # is expected" ;;
+		*[[:space:][:cntrl:]#]* | '') die 1 "'$word': a word without blanks and # is expected" ;;
 		esac
 	done
 }

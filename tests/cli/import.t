@@ -108,6 +108,7 @@ CASES = (
     ("--add-service --udp-service 192.0.2.1 --scheduler rr --persistent",
      "service add 192.0.2.1:*/udp hash source"),
     (f"# of a file\n\n  -A {V} -s rr", "..."),
+    (f"\r\n-A {V} -s rr\r", "..."),
 )
 SERVERS = (
     (f"-r {R} -m -w 1", "mode dnat", ""),
@@ -129,6 +130,8 @@ LOST = (
 # {input, what the error says after the line's number}
 ERRORS = (
     (f"-A {V} -s rr\n-Z", "-:2: -Z: not what ipvsadm-save -n prints"),
+    (f"-A {V} -s \x1b[2J", "-:1: a control character: not a line of text"),
+    (f"-A {V} -s rr\0 -p", "-:1: a control character: not a line of text"),
     (f"-D {V}", "-:1: -D: not what ipvsadm-save -n prints"),
     ("IP Virtual Server version 1.2.1 (size=4096)", "-:1: IP: not what ipvsadm-save -n prints"),
     (f"-A {V} --quiet", "-:1: --quiet: not what"),
@@ -248,6 +251,13 @@ def check_errors():
         tap.ok(done.returncode == 1 and not done.stdout and
                done.stderr.startswith(f"xlb-import-ipvs: {message}"), f"1: {' '.join(words)}",
                done.stdout, done.stderr)
+    done = run("", "a\\nb\nc\x1b")
+    tap.ok(done.returncode == 1 and
+           done.stderr.startswith("xlb-import-ipvs: a\\nb?c?: unknown keyword") and
+           done.stderr.count("\n") == 1, "an error is one line, whatever words hold", done.stderr)
+    tap.equal(run("", "tunnel4", "10.0.0.1\\nservice").stdout,
+              HEADER + "config set tunnel4 10.0.0.1\\nservice\n", "a backslash stays what it is")
+    tap.equal(run("", "tunnel4", "\x1b[2J").returncode, 1, "a control character is no word")
     tap.equal(run("").stdout, HEADER, "no rules, no lines")
 
 
