@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The only entry points: deps, all, install, uninstall, demo, check, check-kernels, soak,
-# bench, clean.
+# The only entry points are those named .PHONY, at the end.
 
 VERSION = 0.1
 PREFIX = /usr/local
@@ -28,6 +27,7 @@ RUN_PACKAGES = bpftool ethtool iproute2 jq
 TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf iperf3 iputils-ping \
 	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-prometheus-client \
 	python3-scapy shellcheck strace systemd tcpdump tmux util-linux wrk
+FUZZ_HELPER_PACKAGES = libclang-rt-dev
 KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86
 
 BPF_HEADERS = $(wildcard bpf/*.h)
@@ -47,7 +47,8 @@ BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
 CLI_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/cli/*.bpf.c))
 NET_PROGRAMS = $(patsubst %.c,%,$(wildcard tests/net/*.c))
 UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
-TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t)))
+TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t))) \
+	$(wildcard tests/fuzz/helper/*.t)
 PROGRAMS = loader/xlb loader/xlb-probe $(wildcard scripts/xlb-*)
 SCRIPT_PARTS = $(wildcard scripts/*.sh scripts/*.jq)
 UNITS = $(wildcard scripts/systemd/*)
@@ -112,7 +113,7 @@ PROVE_FLAGS = -j2
 # pkg-config is asked only by the second make, when it is there.
 check: deps
 	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(CLI_PROGRAMS) \
-		$(NET_PROGRAMS) tests/kernels/verify
+		$(NET_PROGRAMS) $(FUZZ_REPLAYS) tests/kernels/verify
 	prove --exec '' $(PROVE_FLAGS) $(TESTS)
 
 tests/kernels/verify: tests/kernels/verify.c loader/object.o
@@ -125,10 +126,17 @@ check-kernels: deps
 	tests/kernels/run $(KERNELS)
 
 # Changes under traffic for so long; SEED=N repeats what a log begins with.
-MINUTES = 10
+soak: MINUTES = 10
 soak: deps
 	@$(MAKE) --no-print-directory all
 	MINUTES=$(MINUTES) SEED=$(SEED) LOG=tests/soak/log tests/soak/soak.t
+
+# So many minutes for each part of the helper: fuzz-helper MINUTES=30 PARTS="batch import".
+fuzz-helper: MINUTES = 1
+fuzz-helper: deps
+	@tests/deps.sh $(FUZZ_HELPER_PACKAGES)
+	@$(MAKE) --no-print-directory all $(FUZZERS)
+	tests/fuzz/helper/run $(MINUTES) $(PARTS)
 
 demo: deps
 	@$(MAKE) --no-print-directory all
@@ -173,6 +181,10 @@ uninstall:
 clean:
 	rm -f bpf/*.o loader/*.o loader/xlb loader/xlb-probe loader/object.path \
 		tests/bench/*.o tests/bench/bench tests/kernels/verify $(NET_PROGRAMS) tests/cli/*.o \
-		$(UNIT_TESTS) tests/soak/log
+		$(UNIT_TESTS) tests/soak/log $(FUZZERS) $(FUZZ_REPLAYS)
+	rm -rf $(FUZZ_OBJECTS)
 
-.PHONY: all always bench check check-kernels clean demo deps install soak uninstall
+include tests/fuzz/helper/rules.mk
+
+.PHONY: all always bench check check-kernels clean demo deps fuzz-helper install \
+	soak uninstall

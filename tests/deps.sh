@@ -32,6 +32,7 @@ usable() {
 	iputils-ping) command -v ping ;;
 	libcmocka-dev) pkg-config --exists cmocka ;;
 	libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
+	libclang-rt-dev) echo 'int main(void) { return 0; }' | clang -fsanitize=address -x c - -o /dev/null ;;
 	libcurl4-openssl-dev) pkg-config --exists libcurl ;;
 	libjansson-dev) pkg-config --exists jansson ;;
 	kmod) command -v modprobe ;;
