@@ -45,7 +45,8 @@ BENCH_HEADERS = $(wildcard tests/bench/*.h) bpf/xlb_abi.h
 BENCH_SOURCES = $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
 CLI_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/cli/*.bpf.c))
-NET_PROGRAMS = $(patsubst %.c,%,$(wildcard tests/net/*.c))
+NET_PROGRAMS = $(patsubst %.c,%,$(filter-out %.bpf.c,$(wildcard tests/net/*.c))) \
+	$(patsubst %.bpf.c,%.o,$(wildcard tests/net/*.bpf.c))
 UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
 TESTS = $(UNIT_TESTS) $(filter-out $(UNIT_TESTS),$(sort $(wildcard tests/*/*.t))) \
 	$(wildcard tests/fuzz/helper/*.t)
@@ -86,8 +87,11 @@ tests/bench/bench: $(BENCH_SOURCES) $(BENCH_HEADERS) Makefile
 tests/cli/%.o: tests/cli/%.bpf.c tests/cli/passes.h $(BPF_HEADERS)
 	$(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
 
-tests/net/%: tests/net/%.c
-	$(CC) $(CFLAGS) -std=gnu11 $(WARNINGS) $< -o $@
+tests/net/%.o: tests/net/%.bpf.c $(wildcard tests/net/*.h)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+tests/net/%: tests/net/%.c $(wildcard tests/net/*.h)
+	$(CC) $(CFLAGS) -std=gnu11 $(WARNINGS) $< $(shell pkg-config --cflags --libs libbpf) -o $@
 
 LINK_TEST = $(CC) $(CFLAGS) $(XLB_CFLAGS) -Iloader $(filter-out %.h,$^) \
 	$(shell pkg-config --cflags --libs cmocka jansson) -o $@
@@ -124,6 +128,11 @@ check-kernels: deps
 	@tests/deps.sh $(KERNEL_PACKAGES)
 	@$(MAKE) --no-print-directory all tests/kernels/verify
 	tests/kernels/run $(KERNELS)
+
+# Floods of full size, and what rate connections keep in them: for a machine of its own.
+check-faults: deps
+	@$(MAKE) --no-print-directory all $(NET_PROGRAMS)
+	FAULTS=whole prove --exec '' -v tests/net/fault_flood.t
 
 # Changes under traffic for so long; SEED=N repeats what a log begins with.
 soak: MINUTES = 10
@@ -186,5 +195,5 @@ clean:
 
 include tests/fuzz/helper/rules.mk
 
-.PHONY: all always bench check check-kernels clean demo deps fuzz-helper install \
-	soak uninstall
+.PHONY: all always bench check check-faults check-kernels clean demo deps fuzz-helper \
+	install soak uninstall

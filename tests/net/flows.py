@@ -9,6 +9,9 @@ to any of them.
 Orders:
     open GROUP PROTOCOL ADDRESS PORT COUNT   begin flows (tcp, udp), all of one group
     check GROUP                              how the group's flows are doing
+    count GROUP                              how many answers they have had
+    hush GROUP                               they fall silent
+    wake GROUP                               they speak again
     close GROUP                              end them
 
 Each flow sends its own identity and a number about every PAUSE seconds (0.4), and knows
@@ -54,6 +57,7 @@ class Flow:
         self.answers = self.lost = self.number = 0
         self.moved = False
         self.broken = None      # how
+        self.silent = False
         self.due = None         # when to speak, or to stop listening
         self.message = None     # not answered yet
         self.socket = socket.socket(family, self.kind)
@@ -202,6 +206,12 @@ class Holder:
 
     def readable(self, flow):
         if flow.listen():
+            self.await_turn(flow)
+
+    def await_turn(self, flow):
+        if flow.silent:
+            flow.due = None
+        else:
             # Flows that spoke in step would fill a veth's ring.
             self.schedule(flow, self.pause * random.uniform(0.5, 1.5))
 
@@ -229,6 +239,23 @@ class Holder:
     def check(self, asker, group):
         self.checks.append(Check(self.groups[group], asker))
 
+    def count(self, asker, group):
+        answer(asker, [f"answers {sum(flow.answers for flow in self.groups[group])}"])
+
+    def set_silent(self, asker, group, silent):
+        flows = self.groups[group]
+        for flow in flows:
+            flow.silent = silent
+            if not flow.broken and not flow.message:
+                self.await_turn(flow)
+        answer(asker, [f"flows {len(flows)}"])
+
+    def hush(self, asker, group):
+        self.set_silent(asker, group, True)
+
+    def wake(self, asker, group):
+        self.set_silent(asker, group, False)
+
     def close(self, asker, group):
         flows = self.groups.pop(group)
         for flow in flows:
@@ -239,7 +266,9 @@ class Holder:
     def obey(self):
         asker = self.orders.accept()[0]
         order, *words = asker.makefile().readline().split()
-        {"open": self.open, "check": self.check, "close": self.close}[order](asker, *words)
+        orders = {"open": self.open, "check": self.check, "count": self.count,
+                  "hush": self.hush, "wake": self.wake, "close": self.close}
+        orders[order](asker, *words)
 
     def turn(self):
         """What is due; returns how long there is nothing."""
