@@ -3,6 +3,7 @@
 #ifndef XLB_DIRECT_H
 #define XLB_DIRECT_H
 
+#include "admit.h"
 #include "balance.h"
 #include "relay.h"
 #include "reply.h"
@@ -21,6 +22,7 @@ static __always_inline __u64 direct(struct packet *p, const struct xlb_config *c
 	struct xlb_service *service;
 	union tuple tuple;
 	bool any_address;
+	int refused;
 
 	tuple_of(&tuple, p, v6);
 	service = service_find(&tuple, &config->needs, v6, &any_address);
@@ -29,6 +31,12 @@ static __always_inline __u64 direct(struct packet *p, const struct xlb_config *c
 	/* All zero is how a service on any address is written down. */
 	if (unlikely(any_address || !*tuple_destination(&tuple, v6)) && destination_odd(p, v6))
 		return drop(bad_destination);
+	/* What is dropped anyhow takes nothing from the limit. */
+	if (unlikely(guarded(config, service, v6)) && !packet_fault(p)) {
+		refused = admit_client(p, &tuple, config, service, v6);
+		if (refused)
+			return refused;
+	}
 	return balance(p, &tuple, config, service, v6);
 }
 

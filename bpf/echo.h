@@ -3,6 +3,7 @@
 #ifndef XLB_ECHO_H
 #define XLB_ECHO_H
 
+#include "admit.h"
 #include "icmp.h"
 
 /* RFC 792 */
@@ -17,14 +18,21 @@
 
 /* Where it is not for us, or wants more than a swap, the kernel may know what to do. */
 static __always_inline int echo_admit(struct xdp_md *ctx, const union shape *shape,
-				      struct ethernet_header *ethernet,
+				      struct ethernet_header *ethernet, const __u32 *source,
 				      const __u32 *destination, const bool v6)
 {
 	const __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	struct xlb_vip *vip = vip_at(destination, v6);
+	struct xlb_config *config = config_current();
+	int refused;
 
-	if (!vip || !vip->echo || shape->transport != header / 4 || ethernet->macs[0] & 1 ||
-	    ctx->ingress_ifindex == LOOPBACK_IFINDEX || !config_current())
+	if (!vip || !config)
+		return XDP_PASS;
+	refused = admit_echo(source, config, v6);
+	if (refused)
+		return refused;
+	if (!vip->echo || shape->transport != header / 4 || ethernet->macs[0] & 1 ||
+	    ctx->ingress_ifindex == LOOPBACK_IFINDEX)
 		return XDP_PASS;
 	if (shape->flags >> SHAPE_FAULT_SHIFT)
 		return drop_reason(shape->flags >> SHAPE_FAULT_SHIFT);
@@ -42,7 +50,7 @@ static __always_inline int echo4(struct xdp_md *ctx, const union shape *shape,
 				 struct ethernet_header *ethernet, struct iphdr *ip,
 				 struct icmp_header *icmp)
 {
-	int verdict = echo_admit(ctx, shape, ethernet, &ip->daddr, false);
+	int verdict = echo_admit(ctx, shape, ethernet, &ip->saddr, &ip->daddr, false);
 	__be32 address = ip->saddr;
 
 	if (verdict != ECHO_ANSWER)
@@ -59,7 +67,8 @@ static __always_inline int echo6(struct xdp_md *ctx, const union shape *shape,
 				 struct ethernet_header *ethernet, struct ipv6hdr *ip,
 				 struct icmp_header *icmp)
 {
-	int verdict = echo_admit(ctx, shape, ethernet, ip->daddr.s6_addr32, true);
+	int verdict = echo_admit(ctx, shape, ethernet, ip->saddr.s6_addr32,
+				 ip->daddr.s6_addr32, true);
 	struct in6_addr address = ip->saddr;
 
 	if (verdict != ECHO_ANSWER)

@@ -172,6 +172,32 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } xlb_drops SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, XLB_RULES_MAX);
+	__type(key, struct xlb_prefix4);
+	__type(value, struct xlb_rule);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_acl4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, XLB_RULES_MAX);
+	__type(key, struct xlb_prefix6);
+	__type(value, struct xlb_rule);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_acl6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, XLB_LIMITS_MAX);
+	__type(key, struct xlb_source);
+	__type(value, struct xlb_bucket);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_limits SEC(".maps");
+
 /* For xlb load, which knows by it whether the object fits the maps. */
 const volatile __u32 xlb_abi = XLB_ABI;
 

@@ -4,6 +4,7 @@
  *
  *	parse.h		frame -> struct packet (survey.h: frames that are not plain)
  *	service.h	destination -> service
+ *	admit.h		source -> may it come in?
  *	pick.h		service + flow -> backend (record.h: flows that remember)
  *	forward.h	backend -> next hop
  *	rewrite.h	addresses, ports, checksums
@@ -87,6 +88,10 @@ static __always_inline void answer_fill(struct xlb_lookup *answer, struct packet
 	service = service_find(&tuple, &config->needs, v6, &any_address);
 	if (!service)
 		return;
+	if (guarded(config, service, v6) && denied_dry(&tuple, config, service, v6)) {
+		answer->choice = XLB_CHOICE_DENIED;
+		return;
+	}
 	pick_dry(&tuple, &choice, config, service, packet_opens(p), v6);
 	answer->backend = choice.backend;
 	answer->slot = choice.slot;

@@ -28,6 +28,9 @@
  * xlb_budget      per-CPU array, 1 0 -> xlb_budget                     packets
  * xlb_stats       per-CPU array    backend id -> xlb_stats             packets
  * xlb_drops       per-CPU array, 1 0 -> xlb_drops                      packets
+ * xlb_acl4        LPM trie         xlb_prefix4 -> xlb_rule             tools
+ * xlb_acl6        LPM trie         xlb_prefix6 -> xlb_rule             tools
+ * xlb_limits      LRU hash         xlb_source -> xlb_bucket            packets
  *
  * One map per family for what every packet looks up: jhash of an 8-byte IPv4
  * key costs a third of one of 20 bytes.
@@ -38,7 +41,7 @@
 #include <linux/types.h>
 
 /* xlb_config.abi; 0 is a fresh object that no tool has written to yet. */
-#define XLB_ABI 3
+#define XLB_ABI 4
 
 /* Backend ids: 1 to XLB_BACKEND_ID_MAX; 0 is none. */
 #define XLB_BACKEND_NONE 0
@@ -55,6 +58,8 @@
 #define XLB_FLOWS_MAX 131072
 #define XLB_EMBRYOS_MAX 16384
 #define XLB_FRAGMENTS_MAX 8192
+#define XLB_RULES_MAX 131072	/* of each family; room is taken as they come */
+#define XLB_LIMITS_MAX 65536	/* sources that are remembered */
 /* 16384 slots for each of 512 services: the default table, rounded up. */
 #define XLB_SLOTS_PER_VALUE 16
 #define XLB_SLOT_VALUES (512 * 16384 / XLB_SLOTS_PER_VALUE)
@@ -129,11 +134,14 @@ struct xlb_config {
 	__u16 gue_port;		/* host order; UDP port that GUE packets are sent to */
 	__u8 nat4_count;	/* addresses in nat4 and nat6 */
 	__u8 nat6_count;
+	__u32 rules4;		/* in xlb_acl4 and xlb_acl6, for all services; may be more */
+	__u32 rules6;		/* than there are while rules_updating */
 	__u8 tunnel4[4];	/* outer source of tunnels over IPv4; 0: none set */
 	__u8 tunnel6[16];	/* and over IPv6 */
 	__u8 nat4[XLB_NAT_ADDRESSES][4];	/* sources for mode nat */
 	__u8 nat6[XLB_NAT_ADDRESSES][16];
-	__u32 reserved;
+	__u8 rules_updating;	/* 1 while a tool writes rules, left by one that died */
+	__u8 reserved[3];
 };
 
 /*
@@ -169,11 +177,17 @@ struct xlb_service {
 	enum xlb_hash hash;
 	__u8 updating;		/* 1 while a tool writes slots, left by one that died */
 	__u8 echo;		/* 1: echo requests to its address are answered */
+	__u32 rules;		/* of its own, as config.rules4 */
+	__u32 limit;		/* packets that open connections, per source and second;
+				 * 0: as many as come */
+	__u32 burst;		/* of them at once */
+	__u16 number;		/* what its rules and sources are kept under; 0: it has
+				 * had none yet */
 	/* Not for packets. */
-	enum xlb_fail fail;
-	__u8 reserved[5];
 	__u16 warmup;		/* seconds until a backend that is up again has its
 				 * whole share; 0: at once */
+	enum xlb_fail fail;
+	__u8 reserved[7];
 };
 
 /* An address that some service has (any address is none), IPv4 as ::ffff:a.b.c.d. */
@@ -399,6 +413,51 @@ struct xlb_drops {
 					 * VIP at this backend */
 	__u64 no_port;			/* nat: no source port found free */
 	__u64 no_source;		/* nat, tunnels: no source address configured */
+	__u64 denied;			/* by a rule (xlb acl) */
+	__u64 limited;			/* beyond the service's limit for one source */
+};
+
+/* What becomes of packets from a prefix, one byte. */
+enum xlb_action {
+	XLB_ALLOW = 1,
+	XLB_DENY = 2,
+} __attribute__((packed));
+
+/* Which rule a packet finds: the longest prefix that has its source. */
+struct xlb_prefix4 {
+	__u32 bits;		/* that count, those of `service` included */
+	__u32 service;		/* its number; 0: all services */
+	__u8 address[4];
+};
+
+struct xlb_prefix6 {
+	__u32 bits;
+	__u32 service;
+	__u8 address[16];
+};
+
+/* Of these the first are always compared: the service. */
+#define XLB_PREFIX_BITS 32
+
+struct xlb_rule {
+	enum xlb_action action;
+	__u8 length;		/* of the address that count */
+	__u8 reserved[2];
+};
+
+/* Whose packets a service counts: an IPv4 address, or the first half of one of IPv6,
+ * since a host has all of those that begin so. */
+struct xlb_source {
+	__u8 address[16];	/* IPv4 as ::ffff:a.b.c.d */
+	__u32 service;		/* its number */
+};
+
+/*
+ * A token bucket (as the virtual scheduling algorithm of ITU-T I.371, annex A, has it):
+ * a packet takes the time that it needs to fill up by one.
+ */
+struct xlb_bucket {
+	__u64 full_at;		/* nanoseconds of CLOCK_MONOTONIC */
 };
 
 /* How the answer of xlb_lookup came about. */
@@ -408,6 +467,7 @@ enum xlb_choice {
 	XLB_CHOICE_TABLE = 2,		/* the slot's current owner */
 	XLB_CHOICE_PREVIOUS = 3,	/* the slot's owner before the last change */
 	XLB_CHOICE_RECORD = 4,		/* the flow's own record */
+	XLB_CHOICE_DENIED = 5,		/* dropped by a rule */
 };
 
 /* What xlb_lookup leaves at the start of its packet (BPF_PROG_TEST_RUN). */

@@ -7,12 +7,12 @@
 
 #include "maps.h"
 
-/* A map whose values were others. */
+/* A map whose values were others, or that was not there. */
 struct abi_map {
 	enum map map;
-	__u32 value;		/* size of one; 0 ends the list */
-	/* Makes the value of today, which is all 0 before.  NULL: the map begins empty,
-	 * since it is made from others. */
+	__u32 value;		/* size of one, or MAPS_ABSENT; 0 ends the list */
+	/* Makes the value of today, which is all 0 before, of one CPU where each has its
+	 * own.  NULL: the map begins empty, or is made from others. */
 	void (*convert)(const void *old, void *now);
 };
 

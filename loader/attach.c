@@ -319,7 +319,8 @@ static enum status cmd_unload(struct context *context, struct args *args)
 const struct object load_object = {
 	.name = "load",
 	.usage = "xlb load { dev IF [ mode { native | generic } ] | maps } [ obj FILE ]\n"
-		 "                [ services N ] [ backends N ] [ slots N ] [ flows N ]\n",
+		 "                [ services N ] [ backends N ] [ slots N ] [ flows N ]\n"
+		 "                [ rules N ]\n",
 	.run = cmd_load,
 };
 

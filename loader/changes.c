@@ -15,7 +15,7 @@
 #include "changes.h"
 
 struct pair {
-	const char *keyword, *value;
+	const char *keyword, *value;	/* of a rule's action: no keyword, "" */
 };
 
 /* One command: "OBJECT VERB [NAME] KEYWORD VALUE...". */
@@ -24,13 +24,14 @@ struct line {
 	const char *name;	/* "": of the configuration */
 	struct pair *pair;
 	unsigned pairs;
-	struct line *service;	/* of a backend; else the line itself */
+	struct line *service;	/* of a backend, or of a rule of one; else the line itself */
 	struct line *twin;	/* the same thing in the other configuration, or NULL */
 	unsigned backends;	/* of a service */
 	bool afresh;		/* a service that is deleted and added again */
 };
 
-/* In the order of the text: the settings, then each service and its backends. */
+/* In the order of the text: the settings, rules for all services, then each service, its
+ * backends and its rules. */
 struct configuration {
 	struct line *line;
 	unsigned count;
@@ -51,6 +52,10 @@ static struct pair *line_cut(struct line *line, char *text, struct pair *pair)
 	strtok_r(rest, " ", &rest);
 	line->name = is(line, "config") ? "" : strtok_r(rest, " ", &rest);
 	line->pair = pair;
+	if (is(line, "acl")) {
+		*pair++ = (struct pair){ "", strtok_r(rest, " ", &rest) };
+		line->pairs++;
+	}
 	while ((word = strtok_r(rest, " ", &rest))) {
 		*pair++ = (struct pair){ word, strtok_r(rest, " ", &rest) };
 		line->pairs++;
@@ -85,9 +90,10 @@ static int configuration_cut(struct configuration *configuration, char *text)
 		pair = line_cut(line, next, pair);
 		if (is(line, "backend"))
 			service->backends++;
-		else
+		else if (!is(line, "acl"))
 			service = line;
-		line++->service = service;
+		line->service = is(line, "acl") && is(service, "config") ? line : service;
+		line++;
 	}
 	configuration->count = line - configuration->line;
 	return 0;
@@ -99,6 +105,12 @@ static const char *value_of(const struct line *line, const char *keyword)
 		if (!strcmp(line->pair[i].keyword, keyword))
 			return line->pair[i].value;
 	return NULL;
+}
+
+/* Is it gone as soon as another keyword says so: a burst with its limit? */
+static bool is_carried(const char *keyword)
+{
+	return !strcmp(keyword, "burst");
 }
 
 /* What a checker found of a backend that stays is the checker's to change. */
@@ -131,7 +143,7 @@ static int line_order(const void *a, const void *b)
 static bool says_more(const struct line *line, const struct line *other)
 {
 	for (unsigned i = 0; i < line->pairs; i++)
-		if (!is_checkers(line->pair[i].keyword) &&
+		if (!is_checkers(line->pair[i].keyword) && !is_carried(line->pair[i].keyword) &&
 		    !value_of(other, line->pair[i].keyword))
 			return true;
 	return false;
@@ -197,15 +209,22 @@ static void print_subject(FILE *to, const struct line *line, const char *verb)
 	fprintf(to, "%s %s", line->object, verb);
 	if (*line->name)
 		fprintf(to, " %s", line->name);
-	if (is(line, "backend"))
+	if (line->service != line)
 		fprintf(to, " service %s", line->service->name);
+}
+
+static void print_pair(FILE *to, const struct pair *pair)
+{
+	if (*pair->keyword)
+		fprintf(to, " %s", pair->keyword);
+	fprintf(to, " %s", pair->value);
 }
 
 static void print_pairs(FILE *to, const struct line *line, bool of_checker)
 {
 	for (unsigned i = 0; i < line->pairs; i++)
 		if (is_checkers(line->pair[i].keyword) == of_checker)
-			fprintf(to, " %s %s", line->pair[i].keyword, line->pair[i].value);
+			print_pair(to, &line->pair[i]);
 }
 
 /* Also of what stays but cannot be changed. */
@@ -222,6 +241,14 @@ static void print_change(FILE *to, const struct line *line, const char *verb)
 {
 	bool any = false;
 
+	if (is(line, "acl")) {
+		if (!differs(line, ""))
+			return;
+		fprintf(to, "acl %s %s", verb, line->name);
+		print_pairs(to, line, false);
+		fputc('\n', to);
+		return;
+	}
 	for (unsigned i = 0; i < line->pairs; i++) {
 		if (is_checkers(line->pair[i].keyword) ||
 		    !differs(line, line->pair[i].keyword))
@@ -268,7 +295,7 @@ static void changes_print(FILE *to, const struct configuration *from,
 		const struct line *line = &from->line[i];
 		bool goes = !line->service->twin || line->service->afresh;
 
-		if (is(line, "service") ? goes : !goes && !line->twin)
+		if (line->service == line ? goes : !goes && !line->twin)
 			print_del(to, line);
 	}
 	if (seed)
@@ -278,7 +305,7 @@ static void changes_print(FILE *to, const struct configuration *from,
 
 		if (!line->twin || line->service->afresh)
 			print_add(to, line);
-		else if (is(line, "backend"))
+		else if (!is(line, "service"))
 			print_change(to, line, "change");
 	}
 	print_unset(to, &from->line[0]);

@@ -41,6 +41,7 @@ struct object {
 
 extern const struct object service_object;
 extern const struct object backend_object;
+extern const struct object acl_object;
 extern const struct object config_object;
 extern const struct object flow_object;
 extern const struct object stats_object;

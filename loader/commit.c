@@ -3,17 +3,18 @@
  * Writing what was edited, in stages with a grace period between them where a
  * packet could otherwise see too much:
  *
- *	1. services that are deleted go, and VIPs of no service
+ *	1. rules are going to change; services that are deleted go, and VIPs of no service
  *	2. the configuration, if it is fresh or was edited, and VIPs that are new
  *	3. targets that are new; replies are told for what stands and what is to be
  *	4. services change their mode
  *	5. services whose slots change are marked `updating`; backends come in
  *	6. slots change owners
  *	7. backends go out; replies are told for what is left; records that nobody needs go
- *	8. services as they are to be; VIPs of no service go, and sources that are set no more
+ *	8. rules (rule.h)
+ *	9. services as they are to be; VIPs of no service go, and sources that are set no more
  *
- * A writer that dies leaves services `updating`, or backends, replies and live
- * targets that belong to nobody: state_open() finds them, and the next commit
+ * A writer that dies leaves services or rules `updating`, or backends, replies and
+ * live targets that belong to nobody: state_open() finds them, and the next commit
  * goes on from there.
  */
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "clock.h"
 #include "record.h"
 #include "reply.h"
+#include "rule.h"
 #include "write.h"
 
 /* What services need now, besides what `needs` says already. */
@@ -262,6 +264,7 @@ int state_commit(struct state *state)
 	/* Packets may still be using what a dead writer took back last. */
 	if (!error && state->repair)
 		error = clock_grace();
+	error = error ?: rules_begin(state);
 	error = error ?: commit_deletions(state);
 	error = error ?: commit_config(state);
 	error = error ?: write_vips(state);
@@ -271,6 +274,8 @@ int state_commit(struct state *state)
 	error = error ?: commit_slots(state);
 	error = error ?: commit_out(state);
 	error = error ?: commit_records(state);
+	error = error ?: rules_write(state);
+	rules_end(state);
 	error = error ?: commit_services(state);
 	error = error ?: erase_vips(state);
 	return error ?: commit_needs(state);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state.h"
+#include "rule.h"
 
 int state_service_add(struct state *state, const struct endpoint *endpoint,
 		      const struct xlb_service *value, enum map *full)
@@ -68,10 +68,13 @@ static void backend_discard(struct state *state, struct backend *backend)
 	state->deleted_backends = backend;
 }
 
-void state_service_delete(struct state *state, struct service *service)
+int state_service_delete(struct state *state, struct service *service)
 {
 	bool v4 = address_is4(service->endpoint.address);
+	int error = rules_leave(state, service);
 
+	if (error)
+		return error;
 	while (service->backends) {
 		struct backend *backend = service->backends;
 
@@ -87,10 +90,11 @@ void state_service_delete(struct state *state, struct service *service)
 			state->list[i] = state->list[--state->count];
 	if (!service->written) {
 		free(service);
-		return;
+		return 0;
 	}
 	service->next = state->deleted_services;
 	state->deleted_services = service;
+	return 0;
 }
 
 int state_backend_add(struct state *state, struct service *service, const struct endpoint *end,

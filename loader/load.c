@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "reply.h"
+#include "rule.h"
 
 static void config_default(struct state *state)
 {
@@ -28,6 +29,8 @@ static int config_load(struct state *state)
 	int error = bpf_map_lookup_elem(state->maps.fd[MAP_CONFIG], &zero, &state->config);
 
 	state->config_stands = state->config;
+	state->used[MAP_ACL4] = state->config.rules4;
+	state->used[MAP_ACL6] = state->config.rules6;
 	if (!error && !state->config.abi)
 		config_default(state);
 	return error;
@@ -58,6 +61,8 @@ static int service_load(struct state *state, const struct endpoint *endpoint, co
 	service->endpoint = *endpoint;
 	service->value = *value;
 	service->stood = value->mode;
+	service->stood_rules = value->rules;
+	state->used[address_is4(endpoint->address) ? MAP_ACL4 : MAP_ACL6] += value->rules;
 	service->written = service->placed = true;
 	state->list[state->count++] = service;
 	if (value->updating) {
@@ -238,6 +243,10 @@ static int load(struct state *state, bool write)
 	error = replies_load(state);
 	if (!error)
 		leftovers_find(state);
+	if (!error && state->config.rules_updating) {
+		state->repair = true;
+		error = rules_repair(state);
+	}
 	return error;
 }
 
@@ -288,6 +297,7 @@ int state_blank(struct state **state, const char *pin)
 	/* Only their sizes are wanted, and nothing is to get into them. */
 	maps_close(&(*state)->maps);
 	config_default(*state);
+	(*state)->rules_known = true;
 	(*state)->targets = calloc((*state)->maps.entries[MAP_TARGETS],
 				   sizeof((*state)->targets[0]));
 	return (*state)->targets ? 0 : -ENOMEM;

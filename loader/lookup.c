@@ -24,6 +24,7 @@ static const struct choice reasons[] = {
 	{ "table", XLB_CHOICE_TABLE },
 	{ "previous", XLB_CHOICE_PREVIOUS },
 	{ "record", XLB_CHOICE_RECORD },
+	{ "denied", XLB_CHOICE_DENIED },
 	{},
 };
 

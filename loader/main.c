@@ -13,6 +13,7 @@
 static const struct object *const objects[] = {
 	&service_object,
 	&backend_object,
+	&acl_object,
 	&config_object,
 	&flow_object,
 	&stats_object,

@@ -49,6 +49,9 @@ static const struct {
 	[MAP_BUDGET] = { "xlb_budget", sizeof(__u32), sizeof(struct xlb_budget) },
 	[MAP_STATS] = { "xlb_stats", sizeof(__u32), sizeof(struct xlb_stats) },
 	[MAP_DROPS] = { "xlb_drops", sizeof(__u32), sizeof(struct xlb_drops) },
+	[MAP_ACL4] = { "xlb_acl4", sizeof(struct xlb_prefix4), sizeof(struct xlb_rule) },
+	[MAP_ACL6] = { "xlb_acl6", sizeof(struct xlb_prefix6), sizeof(struct xlb_rule) },
+	[MAP_LIMITS] = { "xlb_limits", sizeof(struct xlb_source), sizeof(struct xlb_bucket) },
 };
 
 const char *map_name(enum map map)
@@ -204,9 +207,12 @@ static int open_all(struct maps *maps, bool aside, const __u32 *values)
 {
 	int error = 0;
 
-	for (enum map map = 0; !error && map < MAP_COUNT; map++)
-		error = map_open(maps, map, aside,
-				 values && values[map] ? values[map] : shapes[map].value);
+	for (enum map map = 0; !error && map < MAP_COUNT; map++) {
+		__u32 value = values && values[map] ? values[map] : shapes[map].value;
+
+		if (value != MAPS_ABSENT)
+			error = map_open(maps, map, aside, value);
+	}
 	return error;
 }
 

@@ -47,6 +47,9 @@ enum map {
 	MAP_BUDGET,
 	MAP_STATS,
 	MAP_DROPS,
+	MAP_ACL4,
+	MAP_ACL6,
+	MAP_LIMITS,
 	MAP_COUNT,
 };
 
@@ -90,6 +93,9 @@ int maps_lock(const char *folder);
  * to be followed by maps_close().
  */
 int maps_open(struct maps *maps, const char *pin, bool lock);
+
+/* Instead of a size: the version has no such map. */
+#define MAPS_ABSENT (~0U)
 
 /*
  * Opens all maps of a folder, whatever their version: one that is pinned in MAPS_ASIDE

@@ -12,7 +12,7 @@
 /* Is this a line that configures?  Help is no line of a file, either. */
 static bool configures(const struct args *args)
 {
-	static const char *const objects[] = { "config", "service", "backend", NULL };
+	static const char *const objects[] = { "config", "service", "backend", "acl", NULL };
 	static const char *const verbs[] = { "set", "add", "change", "del", NULL };
 	bool object = false, verb = false;
 
@@ -28,7 +28,7 @@ static enum status line_run(struct context *context, struct args *args)
 	if (configures(args))
 		return command_run(context, args);
 	return args_fail(args, STATUS_USAGE, "%s%s%s: configures nothing: config set, or add, "
-			 "change or del of a service or backend is expected", args->words[0],
+			 "change or del of a service, backend or rule is expected", args->words[0],
 			 args->count > 1 ? " " : "", args->count > 1 ? args->words[1] : "");
 }
 
@@ -165,7 +165,7 @@ static enum status cmd_restore(struct context *context, struct args *args)
 const struct object restore_object = {
 	.name = "restore",
 	.usage = "xlb restore FILE [ print ]\n"
-		 "FILE has lines of config, service and backend, as xlb save prints them;\n"
+		 "FILE has lines of config, service, backend and acl, as xlb save prints them;\n"
 		 "- is the standard input\n",
 	.run = cmd_restore,
 };

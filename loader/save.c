@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "acl.h"
 #include "save.h"
 #include "service.h"
 #include "session.h"
@@ -27,7 +28,7 @@ static int save_backends(struct output *output, const struct service *service)
 	return 0;
 }
 
-static int save_services(struct output *output, const struct state *state)
+static int save_services(struct output *output, const struct state *state, unsigned rule)
 {
 	int error = 0;
 
@@ -38,6 +39,7 @@ static int save_services(struct output *output, const struct state *state)
 		output_object(output, NULL);
 		service_fields(output, state->list[i]);
 		error = save_backends(output, state->list[i]);
+		rules_save(output, state, state->list[i], &rule);
 		output_close(output);
 	}
 	output_close(output);
@@ -46,8 +48,12 @@ static int save_services(struct output *output, const struct state *state)
 
 int save_print(struct output *output, struct state *state)
 {
-	int error;
+	unsigned rule = 0;
+	int error = rules_load(state);
 
+	if (error)
+		return error;
+	rules_sort(state);
 	services_sort(state);
 	output->usual = true;
 	output_object(output, NULL);
@@ -58,7 +64,8 @@ int save_print(struct output *output, struct state *state)
 	output_object(output, "config");
 	config_fields(output, &state->config);
 	output_close(output);
-	error = save_services(output, state);
+	rules_save(output, state, NULL, &rule);
+	error = save_services(output, state, rule);
 	output_close(output);
 	output->usual = false;
 	return error;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mode.h"
+#include "rule.h"
 #include "service.h"
 #include "session.h"
 #include "stats.h"
@@ -27,7 +28,10 @@ static const struct choice fails[] = {
 	{},
 };
 
-enum { MODE, HASH, TABLE, SETTLE, ECHO, FAIL, WARMUP, KEYWORDS };
+/* Packets per second, and at once. */
+#define LIMIT_MAX 1000000U
+
+enum { MODE, HASH, TABLE, SETTLE, ECHO, FAIL, WARMUP, LIMIT, BURST, KEYWORDS };
 
 static const struct keyword service_keywords[KEYWORDS + 1] = {
 	[MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = mode_choices },
@@ -37,6 +41,9 @@ static const struct keyword service_keywords[KEYWORDS + 1] = {
 	[ECHO] = { .name = "echo", .type = KEYWORD_CHOICE, .choices = switches },
 	[FAIL] = { .name = "fail", .type = KEYWORD_CHOICE, .choices = fails },
 	[WARMUP] = { .name = "warmup", .type = KEYWORD_NUMBER, .maximum = 65535 },
+	[LIMIT] = { .name = "limit", .type = KEYWORD_WORD },
+	[BURST] = { .name = "burst", .type = KEYWORD_NUMBER, .minimum = 1,
+		    .maximum = LIMIT_MAX },
 };
 
 /* The service that a command is about. */
@@ -50,7 +57,45 @@ static enum status subject_take(struct args *args, struct endpoint *endpoint)
 	return why ? args_fail(args, STATUS_USAGE, "%s", why) : STATUS_DONE;
 }
 
-/* All but mode and table, which take more. */
+/* limit off, or so many packets per second. */
+static enum status limit_check(const struct args *args, struct keyword *limit,
+			       const struct keyword *burst)
+{
+	if (!limit->given)
+		return STATUS_DONE;
+	limit->number = 0;
+	if (!strcmp(limit->word, "off"))
+		return burst->given ? args_fail(args, STATUS_USAGE, "burst: without a limit")
+				    : STATUS_DONE;
+	if (!args_number(limit->word, 1, LIMIT_MAX, &limit->number))
+		return STATUS_DONE;
+	return args_fail(args, STATUS_USAGE, "limit %s: neither off nor a number from 1 to %u",
+			 limit->word, LIMIT_MAX);
+}
+
+/* A burst that nobody names is what comes in a second. */
+static enum status limit_set(const struct args *args, struct state *state,
+			     struct service *service, const struct keyword *given)
+{
+	struct xlb_service *value = &service->value;
+	int error;
+
+	if (given[BURST].given && !given[LIMIT].given && !value->limit)
+		return args_fail(args, STATUS_USAGE, "burst: without a limit");
+	if (given[LIMIT].given && !given[LIMIT].number)
+		value->burst = 0;
+	else if (given[BURST].given)
+		value->burst = given[BURST].number;
+	else if (given[LIMIT].given && !value->limit)
+		value->burst = given[LIMIT].number;
+	if (given[LIMIT].given)
+		value->limit = given[LIMIT].number;
+	error = value->limit ? rule_number(state, service) : 0;
+	return error ? args_fail(args, STATUS_REFUSED, "limit: %s", strerror(-error))
+		     : STATUS_DONE;
+}
+
+/* All but mode, table and limit, which take more. */
 static void value_set(struct xlb_service *value, const struct keyword *given)
 {
 	if (given[HASH].given)
@@ -76,8 +121,11 @@ static enum status cmd_add(struct context *context, struct args *args)
 
 	memcpy(given, service_keywords, sizeof(given));
 	if (subject_take(args, &endpoint) || args_keywords(args, given) ||
-	    table_check(args, &given[TABLE]))
+	    table_check(args, &given[TABLE]) ||
+	    limit_check(args, &given[LIMIT], &given[BURST]))
 		return STATUS_USAGE;
+	if (given[BURST].given && !given[LIMIT].given)
+		return args_fail(args, STATUS_USAGE, "burst: without a limit");
 	state = session_edit(context, args);
 	if (!state)
 		return STATUS_REFUSED;
@@ -89,7 +137,9 @@ static enum status cmd_add(struct context *context, struct args *args)
 	value.settle = state->config.settle;
 	value_set(&value, given);
 	error = state_service_add(state, &endpoint, &value, &full);
-	return error ? full_fail(args, state, full, error) : STATUS_DONE;
+	if (error)
+		return full_fail(args, state, full, error);
+	return limit_set(args, state, state_service(state, &endpoint), given);
 }
 
 /* What of a change would move every flow at once, or NULL. */
@@ -166,14 +216,18 @@ static enum status cmd_change(struct context *context, struct args *args)
 	if (!args_peek(args))
 		return args_fail(args, STATUS_USAGE, "nothing to change: mode MODE, hash HASH, "
 				 "table SIZE, settle SECONDS, echo { on | off }, "
-				 "fail { open | closed }, warmup SECONDS");
-	if (args_keywords(args, given) || table_check(args, &given[TABLE]))
+				 "fail { open | closed }, warmup SECONDS, "
+				 "limit { off | PPS burst N }");
+	if (args_keywords(args, given) || table_check(args, &given[TABLE]) ||
+	    limit_check(args, &given[LIMIT], &given[BURST]))
 		return STATUS_USAGE;
 	service = change_begin(context, args, &endpoint, given);
 	if (!service)
 		return STATUS_REFUSED;
 	state = context->state;
 	if (given[MODE].given && mode_set(args, state, service, given[MODE].number))
+		return STATUS_REFUSED;
+	if (limit_set(args, state, service, given))
 		return STATUS_REFUSED;
 	if (given[TABLE].given && given[TABLE].number != service->value.table.size)
 		error = state_service_resize(state, service, given[TABLE].number, &full);
@@ -190,6 +244,7 @@ static enum status cmd_del(struct context *context, struct args *args)
 	struct endpoint endpoint;
 	struct service *service;
 	struct state *state;
+	int error;
 
 	if (subject_take(args, &endpoint) || args_end(args))
 		return STATUS_USAGE;
@@ -197,8 +252,9 @@ static enum status cmd_del(struct context *context, struct args *args)
 	service = state ? state_service(state, &endpoint) : NULL;
 	if (!service)
 		return state ? args_fail(args, STATUS_REFUSED, "no such service") : STATUS_REFUSED;
-	state_service_delete(state, service);
-	return STATUS_DONE;
+	error = state_service_delete(state, service);
+	return error ? args_fail(args, STATUS_REFUSED, "rules: %s", strerror(-error))
+		     : STATUS_DONE;
 }
 
 /* What is due is taken when the state is written, here as in any command. */
@@ -207,6 +263,19 @@ static enum status cmd_warm(struct context *context, struct args *args)
 	if (args_end(args))
 		return STATUS_USAGE;
 	return session_edit(context, args) ? STATUS_DONE : STATUS_REFUSED;
+}
+
+static void limit_fields(struct output *output, const struct xlb_service *value)
+{
+	if (value->limit) {
+		output_number(output, "limit", value->limit);
+		output_number(output, "burst", value->burst);
+		return;
+	}
+	if (output->usual)
+		output_text(output, "limit off");
+	output_detail(output, "limit", json_null());
+	output_detail(output, "burst", json_null());
 }
 
 void service_fields(struct output *output, const struct service *service)
@@ -226,6 +295,7 @@ void service_fields(struct output *output, const struct service *service)
 	output_switch(output, "echo", service->value.echo, true);
 	output_choice(output, "fail", choice_name(fails, service->value.fail), "closed");
 	output_amount(output, "warmup", service->value.warmup, 0);
+	limit_fields(output, &service->value);
 }
 
 static void service_show(struct output *output, const struct state *state,
@@ -238,6 +308,7 @@ static void service_show(struct output *output, const struct state *state,
 		output_line(output, 4);
 		output_number(output, "backends", service->count);
 		output_number(output, "marked", service_marks(state, service));
+		output_number(output, "rules", service->value.rules);
 		output_flag(output, "failed_open", service_failed_open(service));
 		output_line(output, 4);
 		stats_show_service(output, state, service);
@@ -288,6 +359,7 @@ const struct object service_object = {
 	.usage = "xlb service { add | change } SERVICE [ mode MODE ] [ hash { flow | source } ]\n"
 		 "                          [ table SIZE ] [ settle SECONDS ] [ echo { on | off } ]\n"
 		 "                          [ fail { open | closed } ] [ warmup SECONDS ]\n"
+		 "                          [ limit { off | PPS } ] [ burst N ]\n"
 		 "       xlb service del SERVICE\n"
 		 "       xlb service warm\n"
 		 "       xlb service [ show [ SERVICE ] ]\n"

@@ -15,6 +15,8 @@ const struct keyword sizing_keywords[SIZING_KEYWORDS] = {
 			   .minimum = XLB_TABLE_MIN, .maximum = ENTRIES_MAX },
 	[SIZING_FLOWS] = { .name = "flows", .type = KEYWORD_NUMBER,
 			   .minimum = 1, .maximum = ENTRIES_MAX },
+	[SIZING_RULES] = { .name = "rules", .type = KEYWORD_NUMBER,
+			   .minimum = 1, .maximum = ENTRIES_MAX },
 };
 
 /* A map that a keyword sizes, and how. */
@@ -39,6 +41,8 @@ static const struct sizing sizings[SIZING_MAPS] = {
 	{ "xlb_slots", SIZING_SLOTS, XLB_SLOTS_PER_VALUE, 0, 1 },
 	{ "xlb_flows4", SIZING_FLOWS, 1, 0, 1 },
 	{ "xlb_flows6", SIZING_FLOWS, 1, 0, 1 },
+	{ "xlb_acl4", SIZING_RULES, 1, 0, 1 },
+	{ "xlb_acl6", SIZING_RULES, 1, 0, 1 },
 };
 
 void sizing_fill(const struct keyword *keywords, struct object_size *sizes)

@@ -11,11 +11,12 @@ enum {
 	SIZING_BACKENDS,
 	SIZING_SLOTS,
 	SIZING_FLOWS,
+	SIZING_RULES,
 	SIZING_KEYWORDS,
 };
 
 /* How many maps that is at most. */
-#define SIZING_MAPS 12
+#define SIZING_MAPS 14
 
 extern const struct keyword sizing_keywords[SIZING_KEYWORDS];
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "state.h"
+#include "rule.h"
 
 static int service_order(const void *a, const void *b)
 {
@@ -188,6 +188,7 @@ void state_free(struct state *state)
 		service_free(service);
 	}
 	backends_free(state->deleted_backends);
+	rules_free(state);
 	if (state->slots)
 		munmap(state->slots, slots_length(state));
 	free(state->list);

@@ -11,6 +11,7 @@
 #include "endpoint.h"
 #include "maps.h"
 
+struct rule;
 struct service;
 
 struct backend {
@@ -41,6 +42,8 @@ struct service {
 	enum xlb_mode stood;		/* mode in xlb_services*; 0: is not there */
 	bool written;			/* stands in xlb_services* */
 	bool edited;			/* not as it stands there */
+	__u32 stood_rules;		/* its value's as it stands there */
+	__u32 rules;			/* and as it is to stand, once they are written */
 	bool placed;			/* its slots stand where the table says */
 	bool rebuild;			/* backends changed: who owns which slot? */
 	bool unheeded;			/* health counts for nothing: service_judge() */
@@ -73,7 +76,14 @@ struct state {
 	struct reply *replies;		/* by end; room for `reply_room` */
 	unsigned reply_count, reply_room;
 	bool untold;			/* flows were recorded that need it no more */
-	unsigned used[MAP_COUNT];	/* entries, deleted backends included */
+	struct rule **rules;		/* for sources, in no order (rule.h) */
+	unsigned rule_count;
+	void *rule_tree;		/* the same by service and prefix */
+	bool rules_known;		/* all of them */
+	bool rules_edited;		/* some are not as they stand in the maps */
+	__u32 rules4, rules6;		/* the configuration's, once they are written */
+	__u32 number_last;		/* the last that a service got; 0: find out */
+	unsigned used[MAP_COUNT];	/* entries, deleted backends and rules included */
 	struct xlb_table *ranges;	/* slots in use, by first (pool.c) */
 	unsigned range_count;
 	__u16 *free_ids;		/* in the order to give them out (pool.c) */
@@ -163,8 +173,8 @@ int state_service_add(struct state *state, const struct endpoint *endpoint,
 /* Only while the service has no backend; its old slots stay in use for this commit. */
 int state_service_resize(struct state *state, struct service *service, __u32 size,
 			 enum map *full);
-/* With its backends. */
-void state_service_delete(struct state *state, struct service *service);
+/* With its backends and rules; 0 or what reading those says. */
+int state_service_delete(struct state *state, struct service *service);
 
 /* The service must not have it yet; the value's id is given here. */
 int state_backend_add(struct state *state, struct service *service, const struct endpoint *end,

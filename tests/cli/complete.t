@@ -28,7 +28,7 @@ while IFS= read -r line; do
 done
 """
 
-OBJECTS = "backend config decap flow link load lookup restore save service stats unload"
+OBJECTS = "acl backend config decap flow link load lookup restore save service stats unload"
 
 # A line up to the Tab, and what is offered.
 OFFERED = (
@@ -43,7 +43,8 @@ OFFERED = (
     ("xlb service change ", f"{DNS} {WEB} {SIX}"),
     (f"xlb service change {WEB} mode ", "dnat dr gue ipip nat"),
     (f"xlb service change {WEB} mode dr h", "hash"),
-    (f"xlb service change {WEB} hash flow ", "echo fail mode settle table warmup"),
+    (f"xlb service change {WEB} hash flow ",
+     "burst echo fail limit mode settle table warmup"),
     (f"xlb service change {WEB} settle ", ""),
     ("xlb service del 192.0.2.1:8", "80/tcp"),
     ("xlb service del [2001:db8::", "1]:80/tcp"),
@@ -56,13 +57,22 @@ OFFERED = (
     ("xlb backend del ", "10.0.0.1:80 10.0.0.2"),
     ("xlb backend change 10.0.0.1 state up health ", "down up"),
     ("xlb backend change 10.0.0.1 state up ", "health service weight"),
+    (f"xlb service change {WEB} limit ", "off"),
+    ("xlb acl ", "add change del help show"),
+    ("xlb acl add ", ""),
+    ("xlb acl add 10.0.0.0/8 ", "allow deny"),
+    ("xlb acl add 10.0.0.0/8 deny ", "service"),
+    ("xlb acl add 10.0.0.0/8 deny service ", f"{DNS} {WEB} {SIX}"),
+    ("xlb acl change ", "10.1.0.0/16 2001:db8::/32"),
+    ("xlb acl del 2001:", "db8::/32"),
+    ("xlb acl show ", "10.1.0.0/16 2001:db8::/32 service"),
     ("xlb flow ", "count flush gc help service show"),
     ("xlb flow count ", "service"),
     ("xlb load ", "dev help maps"),
     ("xlb load dev ", "left lo right"),
     ("xlb load dev left mode ", "generic native"),
-    ("xlb load dev left mode native ", "backends flows obj services slots"),
-    ("xlb load maps ", "backends flows obj services slots"),
+    ("xlb load dev left mode native ", "backends flows obj rules services slots"),
+    ("xlb load maps ", "backends flows obj rules services slots"),
     ("xlb unload ", "dev help"),
     ("xlb link show dev l", "left lo"),
     (f"xlb lookup 198.51.100.1:1 to {WEB} ", "established"),
@@ -102,6 +112,11 @@ TAKEN = (
     "xlb backend show 10.0.0.9 service 192.0.2.9:81/tcp",
     "xlb config set idle 800 nat4 10.0.0.7,10.0.0.8 gue 6081",
     "xlb config set nat4 none",
+    "xlb service change 192.0.2.9:81/tcp limit 5 burst 6",
+    "xlb service change 192.0.2.9:81/tcp limit off",
+    "xlb acl add 10.2.0.0/16 deny service 192.0.2.9:81/tcp",
+    "xlb acl show 10.2.0.0/16 service 192.0.2.9:81/tcp",
+    "xlb acl del 10.2.0.0/16 service 192.0.2.9:81/tcp",
     "xlb flow gc service 192.0.2.9:81/tcp",
     "xlb stats show service 192.0.2.9:81/tcp",
     "xlb load maps",
@@ -160,7 +175,8 @@ def main():
     maps_make(sizes=dict(world.SIZES, xlb_services4=8, xlb_slots=8 * 512 // world.SLOTS_PER_VALUE))
     xlb("-batch", "-", status=0, text=f"service add {WEB} table 251\nservice add {SIX} table 251\n"
         f"service add {DNS} table 251\nbackend add 10.0.0.1 service {WEB}\n"
-        f"backend add 10.0.0.2 service {DNS}\n")
+        f"backend add 10.0.0.2 service {DNS}\n"
+        f"acl add 2001:db8::/32 deny\nacl add 10.1.0.0/16 allow service {WEB}\n")
     sh("ip", "link", "add", "left", "type", "veth", "peer", "name", "right")
     for folder in ("/run/netns", "/run/xlb"):
         os.makedirs(folder, exist_ok=True)

@@ -144,7 +144,7 @@ def check_config():
 
 def check_json():
     fresh()
-    for words in ("service show", "backend show", "flow show", "link show"):
+    for words in ("service show", "backend show", "acl show", "flow show", "link show"):
         tap.equal(document("-j", *words.split()), [], f"nothing is []: {words}")
     tap.equal(document("-j", "stats", "show")["services"], [], "nothing is []: services of stats")
     tap.equal(document("-j", "service", "add", "[2001:db8::1]:80/tcp", "table", "251"), [],
@@ -153,7 +153,8 @@ def check_json():
     service = document("-j", "service", "show")[0]
     tap.equal(service, {"service": "[2001:db8::1]:80/tcp", "address": "2001:db8::1", "port": 80,
                         "protocol": "tcp", "mode": "dnat", "hash": "flow", "table": 251,
-                        "settle": 30, "echo": True, "fail": "closed", "warmup": 0},
+                        "settle": 30, "echo": True, "fail": "closed", "warmup": 0, "limit": None,
+                        "burst": None},
               "a service")
     backend = document("-p", "backend", "show")[0]
     tap.equal(backend, {"backend": "[fd00::1]:8080", "address": "fd00::1", "port": 8080,
@@ -162,7 +163,7 @@ def check_json():
     counters = {"connections": 0, "in_packets": 0, "in_bytes": 0, "out_packets": 0,
                 "out_bytes": 0}
     tap.equal(document("-j", "-s", "service", "show")[0],
-              dict(service, backends=1, marked=0, failed_open=False, **counters),
+              dict(service, backends=1, marked=0, rules=0, failed_open=False, **counters),
               "-s: a service")
     tap.equal(document("-j", "-s", "backend", "show")[0],
               dict(backend, warm=100, slots=251, nexthop=None, **counters), "-s: a backend")

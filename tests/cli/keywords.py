@@ -16,7 +16,8 @@ BEFORE = {"config": "", "service": "config set table 251\n",
 # Values for what a usage text calls by these names; names of keywords come first.
 VALUES = {"tunnel4": ["10.0.9.1"], "tunnel6": ["fd00:9::1"],
           "nat4": ["10.0.9.1", "10.0.9.1,10.0.9.2"], "nat6": ["fd00:9::1", "fd00:9::1,fd00:9::2"],
-          "N": ["7"], "SECONDS": ["5"], "SIZE": ["263"], "PORT": ["6081"]}
+          "N": ["7"], "SECONDS": ["5"], "SIZE": ["263"], "PORT": ["6081"],
+          "burst": ["3 limit 7"], "limit": ["off", "9"]}
 
 
 def grammar(name):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""xlb load over maps of the ABI version before: all is moved, or nothing is touched."""
+"""xlb load over maps of the ABI versions before: all is moved, or nothing is touched."""
 
 import ctypes
 import os
@@ -14,7 +14,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world  # noqa: E402
 from world import PINS, World, maps_make, maps_remove, xlb  # noqa: E402
-from old import OLD, OLD_ABI, Old, sizes  # noqa: E402
+from old import ANEW, OLDER_ABIS, Old, object_of, sizes  # noqa: E402
 from bpf import LIBBPF, Map, checked  # noqa: E402
 from btf import Btf  # noqa: E402
 import tap  # noqa: E402
@@ -86,7 +86,7 @@ def clean():
 
 def prepare(model):
     clean()
-    old = Old(LINKS[:2])
+    old = Old(LINKS[:2], abi=model.older)
     old.fill(model.maps)
     return old
 
@@ -112,6 +112,7 @@ def make_model():
     model = World(folder=MODEL, sizes=sizes())
     model.maps["xlb_flows4"].set(RECORD, REMEMBERED)
     model.maps["xlb_stats"].set(1, {"connections": 3, "in_packets": 4})
+    model.maps["xlb_drops"].set(0, {"no_backend": 5, "no_source": 6})
     return model
 
 
@@ -135,19 +136,18 @@ def check_moved(model):
     before, programs = ids(), [program_of(name) for name in LINKS]
     for words in (("service", "show"), ("service", "add", "192.0.2.6:80/tcp")):
         done = xlb(*words, status=2)
-        tap.equal(done.stderr, f"xlb: {' '.join(words)}: the maps in {PINS} are of ABI {OLD_ABI}, "
+        tap.equal(done.stderr, f"xlb: {' '.join(words)}: the maps in {PINS} are of ABI {model.older}, "
                                f"and this xlb speaks {world.ABI}: xlb load dev IF moves them on\n",
                   f"before, refused: {' '.join(words)}")
     done = load()
     tap.equal((done.returncode, done.stderr.splitlines()[0]),
               (0, f"xlb: load dev first: moved the maps in {PINS} to ABI {world.ABI}"),
-              "moved, and said")
+              f"moved from ABI {model.older}, and said")
     tap.equal(faults(model), [], "all is as if this version had written it")
     tap.equal(saved(PINS), saved(MODEL), "so the configuration is")
     after = ids()
     tap.equal(sorted(name for name in before if before[name] != after[name]),
-              ["xlb_backends", "xlb_config", "xlb_services4", "xlb_services6", "xlb_vips"],
-              "what packets wrote is in the very same maps")
+              sorted(ANEW[model.older]), "what packets wrote is in the very same maps")
     tap.ok(all(program_of(name) != program for name, program in zip(LINKS[:2], programs)),
            "both interfaces have another program")
     tap.equal(program_of(LINKS[2]), 0, "one that had none has none")
@@ -242,7 +242,7 @@ def check_refusals(model):
             before=abi_set(1))
     refused(model, "newer than the tool", f"the maps in {PINS} are of ABI 77, and this xlb speaks "
                                           f"{world.ABI}: use the newer xlb", before=abi_set(77))
-    refused(model, "never written to", f"xlb_services4 in {PINS} is not of ABI {world.ABI}",
+    refused(model, "never written to", f"xlb_config in {PINS} is not of ABI {world.ABI}",
             before=abi_set(0))
     refused(model, "a map is missing", f"xlb_flows6 is missing in {PINS}", before=edit_missing)
     refused(model, "a map of a shape of no version", f"xlb_targets in {PINS} is not of ABI",
@@ -256,8 +256,8 @@ def check_refusals(model):
             f"runs xlb with maps of another place than {PINS}", before=edit_elsewhere,
             variables={"XLB_PIN": PINS})
     refused(model, "an object of the old version",
-            f"obj {OLD}: not of ABI {world.ABI}, which this xlb speaks: give the one of its own "
-            "version", "obj", OLD)
+            f"obj {object_of(2)}: not of ABI {world.ABI}, which this xlb speaks: give the one of its own "
+            "version", "obj", object_of(2))
     refused(model, "other sizes", "maps of other sizes are there already", "backends", "5")
     refused(model, "another mode", "runs xlb in generic mode: xlb unload dev first",
             "mode", "native")
@@ -321,7 +321,7 @@ def stopped_at(model, where, number, inject, status):
         found.append(f"ended with {done.returncode}: {done.stderr}")
     if old.snapshot() != was:
         found.append("the old maps are not what they were")
-    if abi_pinned() == OLD_ABI and [program_of(name) for name in LINKS] != programs:
+    if abi_pinned() == model.older and [program_of(name) for name in LINKS] != programs:
         found.append("a program has been replaced while old tools may still write")
     if xlb(*EDIT).returncode != 2:
         return found + faults(model)
@@ -353,11 +353,13 @@ def main():
         world.sh("ip", "link", "add", name, "type", "veth", "peer", "name", f"to-{name}")
         world.sh("ip", "link", "set", name, "up")
     model = make_model()
-    check_moved(model)
+    for model.older in OLDER_ABIS:
+        check_moved(model)
+        check_real(model)
     check_another_interface(model)
     check_maps_alone(model)
-    check_real(model)
     check_refusals(model)
+    model.older = OLDER_ABIS[0]
     check_stopped(model)
     tap.done()
 

@@ -23,7 +23,7 @@ SECTIONS = {"8": ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "
             "7": ["NAME", "DESCRIPTION", "SEE ALSO"]}
 
 # What map types are called in xlb_abi.h's terms, and their numbers (linux/bpf.h).
-MAP_TYPES = {"hash": 1, "array": 2, "percpu_array": 6, "lru_hash": 9}
+MAP_TYPES = {"hash": 1, "array": 2, "percpu_array": 6, "lru_hash": 9, "lpm_trie": 11}
 
 
 def read(path):

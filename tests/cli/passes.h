@@ -29,6 +29,11 @@ int xlb_xdp(void *context)
 	use(xlb_budget);
 	use(xlb_stats);
 	use(xlb_drops);
+#ifndef ALL_MAPS_ARE_OLD
+	use(xlb_acl4);
+	use(xlb_acl6);
+	use(xlb_limits);
+#endif
 	return XDP_PASS;
 }
 

@@ -31,8 +31,10 @@ backend add 10.0.0.2:80 service {WEB} weight 3
 service add {DNS}
 backend add 10.0.0.9 service {DNS}
 service add {SIX}
+acl add 10.0.0.0/8 deny
+acl add 10.1.0.0/16 allow service {DNS}
 """
-USUAL = "settle 30 echo on fail closed warmup 0"
+USUAL = "settle 30 echo on fail closed warmup 0 limit off"
 AGAIN = " # and added again: it cannot be changed like this while it has backends"
 
 # What is changed in STATE, and the lines that do so.
@@ -61,7 +63,8 @@ STEPS = (
      [f"backend del 10.0.0.1:80 service {WEB}",
       f"service add 192.0.2.9:81/tcp mode dnat hash flow table 251 {USUAL}",
       "backend add 10.0.0.1:80 service 192.0.2.9:81/tcp weight 1 state up"]),
-    ("a service less", [(f"service add {DNS}\nbackend add 10.0.0.9 service {DNS}\n", "")],
+    ("a service less", [(f"service add {DNS}\nbackend add 10.0.0.9 service {DNS}\n", ""),
+                        (f"acl add 10.1.0.0/16 allow service {DNS}\n", "")],
      [f"service del {DNS}"]),
     ("settings", [("table 251", "settle 9 table 257 nat4 10.0.9.3"), (" nat4 10.0.9.2", ""),
                   (f"{WEB}\n", f"{WEB} table 251 settle 30\n"),
@@ -88,10 +91,12 @@ STEPS = (
      [f"service change {WEB} mode dr", f"backend add 10.0.0.3:80 service {WEB} weight 1 state up"]),
     ("a table", [(f"service add {DNS}", f"service add {DNS} table 257")],
      [f"service del {DNS}" + AGAIN, f"service add {DNS} mode dnat hash flow table 257 {USUAL}",
-      f"backend add 10.0.0.9 service {DNS} weight 1 state up"]),
+      f"backend add 10.0.0.9 service {DNS} weight 1 state up",
+      f"acl add 10.1.0.0/16 allow service {DNS}"]),
     ("a hash", [(f"service add {DNS}", f"service add {DNS} hash source")],
      [f"service del {DNS}" + AGAIN, f"service add {DNS} mode dnat hash source table 251 {USUAL}",
-      f"backend add 10.0.0.9 service {DNS} weight 1 state up"]),
+      f"backend add 10.0.0.9 service {DNS} weight 1 state up",
+      f"acl add 10.1.0.0/16 allow service {DNS}"]),
     ("a table of no backends", [(f"service add {SIX}", f"service add {SIX} table 257 hash source")],
      [f"service change {SIX} hash source table 257"]),
     ("a seed", [("config set ", "config set seed 7 "),
@@ -101,7 +106,20 @@ STEPS = (
       f"backend add 10.0.0.1:80 service {WEB} weight 1 state up",
       f"service add {DNS} mode dnat hash flow table 251 {USUAL}",
       f"backend add 10.0.0.9 service {DNS} weight 1 state up",
+      f"acl add 10.1.0.0/16 allow service {DNS}",
       f"service add {SIX} mode dnat hash flow table 251 {USUAL}"]),
+    ("a rule of all services",
+     [("10.0.0.0/8 deny", "10.0.0.0/8 allow"),
+      ("acl add 10.1", "acl add ::/0 deny\nacl add 10.1")],
+     ["acl change 10.0.0.0/8 allow", "acl add ::/0 deny"]),
+    ("other rules", [("acl add 10.0.0.0/8 deny\n", ""), (f"allow service {DNS}", f"deny service {DNS}"),
+                     ("acl add 10.1", f"acl add fd00::/8 deny service {SIX}\nacl add 10.1")],
+     ["acl del 10.0.0.0/8", f"acl change 10.1.0.0/16 deny service {DNS}",
+      f"acl add fd00::/8 deny service {SIX}"]),
+    ("a rule of a service becomes one of all", [(f"allow service {DNS}", "allow")],
+     [f"acl del 10.1.0.0/16 service {DNS}", "acl add 10.1.0.0/16 allow"]),
+    ("a limit", [(f"service add {WEB}", f"service add {WEB} limit 5 burst 9")],
+     [f"service change {WEB} limit 5 burst 9"]),
     ("commands that come to nothing",
      [(f"service add {SIX}\n", f"service add {SIX}\nservice add 192.0.2.9:9/udp\n"
                                "service del 192.0.2.9:9/udp\n"
@@ -116,6 +134,9 @@ ERRORS = (
     (1, f"backend add 10.0.0.3 service {WEB} wieght 1", "wieght: unknown keyword"),
     (1, "config set speed 9", "config set: speed: unknown keyword"),
     (1, "vip add 192.0.2.3:80/tcp", "vip add: configures nothing"),
+    (1, "acl show", "acl show: configures nothing"),
+    (1, "acl add 10.0.0.1/8 deny", "acl add 10.0.0.1/8: bits are set behind the prefix"),
+    (2, "acl add 10.0.0.0/8 allow", "acl add 10.0.0.0/8: exists already"),
     (1, "service", "service: configures nothing"),
     (1, "service show", "service show: configures nothing"),
     (1, "backend add help", "backend add: configures nothing"),

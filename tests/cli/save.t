@@ -17,24 +17,33 @@ HEADER = "# printed by xlb save\n"
 CONFIG = "config set seed 0x786c622d73656564 settle 30 idle 900 table 16381 records 4096 gue 6080\n"
 
 # Everything in its place, and the same in an order of its own.
-SAVED = HEADER + """\
+USUAL = "echo on fail closed warmup 0 limit off"
+SAVED = HEADER + f"""\
 config set seed 0x5 settle 7 idle 60 table 251 records 0 tunnel4 10.0.9.1 tunnel6 fd00:9::1 \
 nat4 10.0.9.2,10.0.9.3 nat6 fd00:9::2 gue 6081
-service add *:8080/tcp mode dnat hash flow table 251 settle 7 echo on fail closed warmup 0
+acl add 0.0.0.0/0 deny
+acl add 10.0.0.0/8 allow
+acl add 10.0.0.0/16 deny
+acl add ::/0 allow
+service add *:8080/tcp mode dnat hash flow table 251 settle 7 {USUAL}
 backend add 127.0.0.1:8080 service *:8080/tcp weight 1 state up
 backend add 127.0.0.2:8080 service *:8080/tcp weight 65535 state down
-service add 192.0.2.1:*/tcp mode nat hash flow table 257 settle 0 echo on fail closed warmup 0
+service add 192.0.2.1:*/tcp mode nat hash flow table 257 settle 0 {USUAL}
 backend add 10.0.0.1 service 192.0.2.1:*/tcp weight 1 state drain
-service add 192.0.2.1:80/tcp mode dnat hash source table 251 settle 7 echo on fail closed warmup 0
+service add 192.0.2.1:80/tcp mode dnat hash source table 251 settle 7 {USUAL}
 backend add 10.0.0.2:80 service 192.0.2.1:80/tcp weight 0 state up
 backend add 10.0.0.2:81 service 192.0.2.1:80/tcp weight 7 state up
 backend add 10.0.0.3:80 service 192.0.2.1:80/tcp weight 1 state up
-service add 192.0.2.1:53/udp mode ipip hash flow table 251 settle 7 echo on fail closed warmup 0
+acl add 10.0.0.0/8 deny service 192.0.2.1:80/tcp
+acl add 10.0.0.1/32 allow service 192.0.2.1:80/tcp
+service add 192.0.2.1:53/udp mode ipip hash flow table 251 settle 7 {USUAL}
 backend add 10.0.0.2:53 service 192.0.2.1:53/udp weight 1 state up
 backend add [fd00::a:1]:53 service 192.0.2.1:53/udp weight 1 state up
-service add 192.0.2.9:80/tcp mode dr hash flow table 251 settle 7 echo on fail closed warmup 0
-service add [2001:db8::1]:443/tcp mode gue hash flow table 263 settle 5 echo on fail closed warmup 0
+service add 192.0.2.9:80/tcp mode dr hash flow table 251 settle 7 {USUAL}
+service add [2001:db8::1]:443/tcp mode gue hash flow table 263 settle 5 echo on fail closed \
+warmup 0 limit 9 burst 90
 backend add [fd00::a:1]:443 service [2001:db8::1]:443/tcp weight 2 state up
+acl add 2001:db8::/32 deny service [2001:db8::1]:443/tcp
 """
 ELSEWISE = """\
 config set gue 6081 nat6 fd00:9::2 nat4 10.0.9.2,10.0.9.3
@@ -46,6 +55,9 @@ backend add [fd00::a:1] service 192.0.2.1:53/udp
 backend add 10.0.0.2 service 192.0.2.1:53/udp
 service change 192.0.2.9:80/tcp mode dr
 service add 192.0.2.1:80/tcp hash source
+acl add 10.0.0.1 allow service 192.0.2.1:80/tcp
+acl add 10.0.0.0/16 deny
+acl add 10.0.0.0/8 allow
 backend add 10.0.0.3 service 192.0.2.1:80/tcp
 backend add 10.0.0.9 service 192.0.2.1:80/tcp
 service add 192.0.2.1:*/tcp mode nat settle 0 table 257
@@ -59,6 +71,14 @@ backend del 10.0.0.9 service 192.0.2.1:80/tcp
 backend change 127.0.0.2 service *:8080/tcp state down
 backend change 10.0.0.1 service 192.0.2.1:*/tcp state drain
 backend add [fd00::a:1]:443 weight 2 service [2001:db8::1]:443/tcp
+acl add 2001:db8::/32 allow service [2001:db8::1]:443/tcp
+acl add 172.16.0.0/12 deny
+acl add 0:0::/0 allow
+acl add 0.0.0.0/0 deny
+acl add 10.0.0.0/8 deny service 192.0.2.1:80/tcp
+acl del 172.16.0.0/12
+acl change 2001:db8::/32 deny service [2001:db8::1]:443/tcp
+service change [2001:db8::1]:443/tcp limit 9 burst 90
 """
 
 
@@ -78,7 +98,7 @@ def shown():
     """All that is configured, as JSON has it, but what depends on the order of commands."""
     return {name: [{key: value for key, value in each.items() if key not in ("id", "pin")}
                    for each in objects]
-            for name in COMMANDS
+            for name in (*COMMANDS, "acl")
             for objects in [json.loads(f"[{xlb('-j', name, status=0).stdout}]")]
             for objects in [objects[0] if isinstance(objects[0], list) else objects]}
 
@@ -98,7 +118,7 @@ def check_json():
     fresh(SAVED)
     document = json.loads(xlb("-j", "save", status=0).stdout)
     lines = SAVED.splitlines()[1:]
-    tap.equal(list(document), ["config", "services"], "JSON is an object")
+    tap.equal(list(document), ["config", "rules", "services"], "JSON is an object")
     tap.equal((document["config"]["seed"], document["config"]["nat4"]),
               ("0x5", "10.0.9.2,10.0.9.3"), "with the settings")
     tap.equal([service["service"] for service in document["services"]],
@@ -107,6 +127,11 @@ def check_json():
                for service in document["services"] for backend in service["backends"]],
               [(words[2], words[4], int(words[6]), words[8])
                for words in map(str.split, lines) if words[0] == "backend"], "and backends")
+    tap.equal([(rule["prefix"], rule["action"]) for rules in
+               [document["rules"]] + [service["rules"] for service in document["services"]]
+               for rule in rules],
+              [(words[2], words[3]) for words in map(str.split, lines) if words[0] == "acl"],
+              "and rules")
 
 
 def check_keywords(name):

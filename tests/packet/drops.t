@@ -11,7 +11,7 @@ lab = Lab()
 UNREACHABLE = {"fib_failed"}
 # Other tests' matter.
 ELSEWHERE = {"fragment", "bad_header", "bad_source", "bad_destination", "land", "too_big",
-             "no_neighbour", "off_link", "no_headroom", "no_port", "no_source"}
+             "no_neighbour", "off_link", "no_headroom", "no_port", "no_source", "denied", "limited"}
 LENGTH_FIELD = {4: 14 + 2, 6: 14 + 4}           # after Ethernet
 HEADER = {4: 20, 6: 0}                          # what that length counts before TCP or UDP
 LEAST = {"tcp": 20, "udp": 8}

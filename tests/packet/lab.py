@@ -31,7 +31,8 @@ TCP, UDP = "tcp", "udp"
 VERSIONS = (4, 6)
 
 WRITTEN_BY_PACKETS = ("xlb_nexthops", "xlb_routes", "xlb_flows4", "xlb_flows6", "xlb_embryos4",
-                      "xlb_embryos6", "xlb_fragments", "xlb_budget", "xlb_stats", "xlb_drops")
+                      "xlb_embryos6", "xlb_fragments", "xlb_budget", "xlb_stats", "xlb_drops",
+                      "xlb_limits")
 
 # Two links with hosts behind them that never answer: all neighbours are permanent.
 # `left` leads to the clients, by a router, and `right` to the backends.

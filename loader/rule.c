@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Rules for sources: finding them, reading all, editing them in memory. */
+#define _GNU_SOURCE	/* tdestroy */
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "rule.h"
+
+/* xlb_service.number has 16 bits. */
+#define NUMBERS 65536
+
+static int rule_order(const void *a, const void *b)
+{
+	const struct rule *left = a, *right = b;
+
+	if (left->number != right->number)
+		return left->number < right->number ? -1 : 1;
+	return prefix_compare(&left->prefix, &right->prefix);
+}
+
+static enum map map_of(const struct prefix *prefix)
+{
+	return prefix_is4(prefix) ? MAP_ACL4 : MAP_ACL6;
+}
+
+/* What stands; 0: nothing.  A look-up finds the longest prefix, of whatever length. */
+static enum xlb_action action_standing(const struct state *state, const struct prefix *prefix,
+				       __u32 number)
+{
+	union prefix_key key;
+	struct xlb_rule value;
+
+	prefix_to_key(prefix, number, &key);
+	if (bpf_map_lookup_elem(state->maps.fd[map_of(prefix)], &key, &value))
+		return 0;
+	return value.length == prefix->length ? value.action : 0;
+}
+
+static int list_add(struct state *state, struct rule *rule)
+{
+	/* Room grows by doubling, at each power of two. */
+	if (!(state->rule_count & (state->rule_count - 1))) {
+		void *more = reallocarray(state->rules, state->rule_count * 2 + 1,
+					  sizeof(*state->rules));
+
+		if (!more)
+			return -ENOMEM;
+		state->rules = more;
+	}
+	state->rules[state->rule_count++] = rule;
+	return 0;
+}
+
+/* One that is not known yet, or NULL. */
+static struct rule *rule_make(struct state *state, const struct rule *like)
+{
+	struct rule *rule = malloc(sizeof(*rule));
+
+	if (!rule)
+		return NULL;
+	*rule = *like;
+	if (tsearch(rule, &state->rule_tree, rule_order)) {
+		if (!list_add(state, rule))
+			return rule;
+		tdelete(rule, &state->rule_tree, rule_order);
+	}
+	free(rule);
+	return NULL;
+}
+
+static struct rule *rule_known(const struct state *state, const struct rule *like)
+{
+	struct rule **found = tfind(like, &state->rule_tree, rule_order);
+
+	return found ? *found : NULL;
+}
+
+int rule_get(struct state *state, struct service *service, const struct prefix *prefix,
+	     struct rule **rule)
+{
+	struct rule like = { .prefix = *prefix, .service = service };
+
+	if (service) {
+		int error = rule_number(state, service);
+
+		if (error)
+			return error;
+		like.number = service->value.number;
+	}
+	*rule = rule_known(state, &like);
+	if (*rule)
+		return 0;
+	if (!state->rules_known)
+		like.stands = like.wanted = action_standing(state, prefix, like.number);
+	*rule = rule_make(state, &like);
+	return *rule ? 0 : -ENOMEM;
+}
+
+static __u32 *count_of(struct state *state, const struct rule *rule)
+{
+	if (rule->service)
+		return &rule->service->value.rules;
+	return prefix_is4(&rule->prefix) ? &state->config.rules4 : &state->config.rules6;
+}
+
+int rule_set(struct state *state, struct rule *rule, enum xlb_action action, enum map *full)
+{
+	enum map map = map_of(&rule->prefix);
+	bool comes = action && !rule->wanted, goes = !action && rule->wanted;
+
+	*full = map;
+	/* What goes makes no room before what comes has taken its. */
+	if (comes && !rule->stands && state->used[map] >= state->maps.entries[map])
+		return -ENOSPC;
+	if (!rule->stands)
+		state->used[map] += comes - goes;
+	*count_of(state, rule) += comes - goes;
+	rule->wanted = action;
+	state->rules_edited = true;
+	if (rule->service)
+		rule->service->edited = true;
+	return 0;
+}
+
+/* --- all of them --- */
+
+static struct service *service_numbered(const struct state *state, __u32 number)
+{
+	for (unsigned i = 0; number && i < state->count; i++)
+		if (state->list[i]->value.number == number)
+			return state->list[i];
+	return NULL;
+}
+
+static int rule_load(struct state *state, const union prefix_key *key,
+		     const struct xlb_rule *value, bool v6)
+{
+	struct rule like = { .stands = value->action, .wanted = value->action };
+
+	prefix_from_key(&like.prefix, &like.number, key, v6);
+	if (rule_known(state, &like))
+		return 0;
+	/* They come service by service. */
+	if (state->rule_count && state->rules[state->rule_count - 1]->number == like.number)
+		like.service = state->rules[state->rule_count - 1]->service;
+	else
+		like.service = service_numbered(state, like.number);
+	return rule_make(state, &like) ? 0 : -ENOMEM;
+}
+
+static int map_load(struct state *state, enum map map, bool v6)
+{
+	union prefix_key key, next;
+	int fd = state->maps.fd[map], error;
+	struct xlb_rule value;
+	bool begun = false;
+
+	/* Batches of these are known to Linux 5.13 and later. */
+	while (!(error = bpf_map_get_next_key(fd, begun ? &key : NULL, &next))) {
+		key = next;
+		begun = true;
+		error = bpf_map_lookup_elem(fd, &key, &value);
+		if (!error)
+			error = rule_load(state, &key, &value, v6);
+		if (error)
+			return error;
+	}
+	return error == -ENOENT ? 0 : error;
+}
+
+int rules_load(struct state *state)
+{
+	int error = 0;
+
+	if (state->rules_known)
+		return 0;
+	error = map_load(state, MAP_ACL4, false);
+	error = error ?: map_load(state, MAP_ACL6, true);
+	state->rules_known = !error;
+	return error;
+}
+
+static int shown_order(const void *a, const void *b)
+{
+	const struct rule *left = *(struct rule *const *)a, *right = *(struct rule *const *)b;
+
+	if (left->service == right->service)
+		return prefix_compare(&left->prefix, &right->prefix);
+	if (!left->service || !right->service)
+		return left->service ? 1 : -1;
+	return endpoint_compare(&left->service->endpoint, &right->service->endpoint);
+}
+
+void rules_sort(struct state *state)
+{
+	qsort(state->rules, state->rule_count, sizeof(*state->rules), shown_order);
+}
+
+int rules_leave(struct state *state, struct service *service)
+{
+	int error = service->stood_rules ? rules_load(state) : 0;
+
+	for (unsigned i = 0; !error && i < state->rule_count; i++) {
+		struct rule *rule = state->rules[i];
+
+		if (rule->service != service)
+			continue;
+		state->rules_edited |= rule->stands != 0;
+		rule->service = NULL;
+		rule->wanted = 0;
+	}
+	return error;
+}
+
+/* --- numbers --- */
+
+/* Those that some rule or service has, or had when the state was read. */
+static bool *numbers_taken(const struct state *state)
+{
+	bool *taken = calloc(NUMBERS, sizeof(*taken));
+
+	if (!taken)
+		return NULL;
+	taken[0] = true;
+	for (unsigned i = 0; i < state->count; i++)
+		taken[state->list[i]->value.number] = true;
+	for (const struct service *gone = state->deleted_services; gone; gone = gone->next)
+		taken[gone->value.number] = true;
+	for (unsigned i = 0; i < state->rule_count; i++)
+		if (state->rules[i]->number < NUMBERS)
+			taken[state->rules[i]->number] = true;
+	return taken;
+}
+
+/* Upwards, so that one is seldom given to another while sources are remembered under it. */
+static int number_next(const struct state *state)
+{
+	__u32 last = state->number_last, next = 0;
+	bool *taken;
+
+	if (last && last + 1 < NUMBERS)
+		return last + 1;
+	taken = numbers_taken(state);
+	if (!taken)
+		return -ENOMEM;
+	for (last = NUMBERS - 1; !taken[last];)
+		last--;
+	if (last + 1 < NUMBERS)
+		next = last + 1;
+	/* There are more numbers than services. */
+	while (taken[next] && next < NUMBERS - 1)
+		next++;
+	free(taken);
+	return next;
+}
+
+int rule_number(struct state *state, struct service *service)
+{
+	int number = service->value.number ? 0 : number_next(state);
+
+	if (number <= 0)
+		return number;
+	state->number_last = number;
+	service->value.number = number;
+	service->edited = true;
+	return 0;
+}
+
+int rules_repair(struct state *state)
+{
+	int error = rules_load(state);
+
+	if (error)
+		return error;
+	state->config.rules4 = state->config.rules6 = 0;
+	for (unsigned i = 0; i < state->count; i++)
+		state->list[i]->value.rules = 0;
+	state->used[MAP_ACL4] = state->used[MAP_ACL6] = 0;
+	for (unsigned i = 0; i < state->rule_count; i++) {
+		struct rule *rule = state->rules[i];
+
+		state->used[map_of(&rule->prefix)]++;
+		if (rule->number && !rule->service)
+			rule->wanted = 0;
+		else
+			++*count_of(state, rule);
+	}
+	for (unsigned i = 0; i < state->count; i++)
+		state->list[i]->edited |= state->list[i]->value.rules !=
+					  state->list[i]->stood_rules;
+	state->rules_edited = true;
+	return 0;
+}
+
+static void keep(void *node)
+{
+	(void)node;
+}
+
+void rules_free(struct state *state)
+{
+	tdestroy(state->rule_tree, keep);
+	for (unsigned i = 0; i < state->rule_count; i++)
+		free(state->rules[i]);
+	free(state->rules);
+}
