@@ -39,7 +39,7 @@ LIBRARIES = libbpf libelf libmnl jansson
 PROBE_SOURCES = $(wildcard loader/probe*.c)
 PROBE_OBJECTS = $(PROBE_SOURCES:.c=.o) \
 	$(addprefix loader/,args.o endpoint.o maps.o maps_read.o namespace.o netlink_ask.o object.o \
-		sysctl.o words.o)
+		privilege.o sysctl.o words.o)
 PROBE_LIBRARIES = libbpf libelf libmnl libcurl
 BENCH_HEADERS = $(wildcard tests/bench/*.h) bpf/xlb_abi.h
 BENCH_SOURCES = $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))

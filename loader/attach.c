@@ -14,6 +14,7 @@
 #include "link.h"
 #include "migrate.h"
 #include "place.h"
+#include "privilege.h"
 #include "program.h"
 #include "sizing.h"
 #include "sysctl.h"
@@ -28,6 +29,7 @@ struct attach {
 	struct maps maps;		/* locked */
 	bool fresh;			/* no maps were there before */
 	bool made;			/* nor was the folder */
+	const char *pin;		/* -pin, or NULL */
 };
 
 static const struct choice modes[] = {
@@ -49,10 +51,10 @@ static enum status attach_look(const struct args *args, struct attach *attach)
 	int err;
 
 	program_close(&attach->attached);
-	err = program_open(attach->link.xdp_id, &attach->attached);
+	err = program_open(attach->link.xdp_id, attach->pin, &attach->attached);
 	if (err)
 		return args_fail(args, STATUS_REFUSED, "program %u: %s", attach->link.xdp_id,
-				 strerror(-err));
+				 privilege_explain(err, PRIVILEGE_ADMIN));
 	if (attach->attached.fd >= 0 && !attach->attached.config)
 		return args_fail(args, STATUS_REFUSED, "program %u (%s) is attached, which is not "
 				 "xlb's: ip link set dev %s %s off", attach->attached.id,
@@ -148,9 +150,13 @@ static enum status object_attach(const struct args *args, const struct attach *a
 
 	if (status)
 		return status;
-	if (attach->link.ifindex)
+	if (attach->link.ifindex) {
+		place_pin(args, wish->folder, place_program(object));
 		status = place_attach(args, &attach->link, place_program(object),
 				      attach->attached.fd, mode);
+		/* The pin of the one that was replaced, or of this one if it was refused. */
+		program_pins_prune(wish->folder);
+	}
 	if (status && attach->fresh)
 		bpf_object__unpin_maps(object, NULL);
 	bpf_object__close(object);
@@ -200,7 +206,8 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 		err = folder_make(attach);
 	if (err)
 		status = args_fail(args, STATUS_REFUSED, "%s: %s", attach->maps.folder,
-				   err == -EMEDIUMTYPE ? "not on a bpf file system" : strerror(-err));
+				   err == -EMEDIUMTYPE ? "not on a bpf file system"
+						       : privilege_explain(err, PRIVILEGE_ADMIN));
 	else
 		status = attach->link.ifindex ? attach_look_again(args, attach) : STATUS_DONE;
 	if (!status)
@@ -216,7 +223,7 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 static enum status links_update(const struct args *args, const char *folder)
 {
 	struct maps maps;
-	int err = maps_open(&maps, folder, true);
+	int err = maps_open(&maps, folder, MAPS_CHANGE);
 
 	if (!err)
 		err = link_refresh(&maps);
@@ -244,7 +251,7 @@ static enum status cmd_load(struct context *context, struct args *args)
 		[KEYWORD_MODE] = { .name = "mode", .type = KEYWORD_CHOICE, .choices = modes },
 		[KEYWORD_OBJECT] = { .name = "obj", .type = KEYWORD_WORD },
 	};
-	struct attach attach = {};
+	struct attach attach = { .pin = context->pin };
 	const char *pin = context->pin;
 	char folder[PATH_MAX];
 	enum status status = load_begin(args, &attach);
@@ -258,7 +265,7 @@ static enum status cmd_load(struct context *context, struct args *args)
 	if (!status) {
 		if (!pin && !getenv("XLB_PIN") && program_folder(&attach.attached, NULL, folder))
 			pin = folder;
-		err = maps_open(&attach.maps, pin, true);
+		err = maps_open(&attach.maps, pin, MAPS_CHANGE);
 		status = load_with_maps(args, &attach, keywords, err);
 		maps_close(&attach.maps);
 	}
@@ -281,7 +288,7 @@ static enum status maps_leave(const struct args *args, const struct program *pro
 	if (netlink_links(&links, &count))
 		return STATUS_DONE;
 	for (i = 0; i < count; i++) {
-		if (!links[i].xdp_id || program_open(links[i].xdp_id, &other))
+		if (!links[i].xdp_id || program_look(links[i].xdp_id, folder, &other))
 			continue;
 		left += other.config == program->config;
 		program_close(&other);
@@ -295,7 +302,7 @@ static enum status maps_leave(const struct args *args, const struct program *pro
 
 static enum status cmd_unload(struct context *context, struct args *args)
 {
-	struct attach attach = {};
+	struct attach attach = { .pin = context->pin };
 	char folder[PATH_MAX];
 	enum status status = attach_begin(args, &attach);
 	int err;
@@ -309,8 +316,10 @@ static enum status cmd_unload(struct context *context, struct args *args)
 				      attach.link.mode);
 		if (err)
 			status = args_fail(args, STATUS_REFUSED, "%s", place_explain(err));
-		else if (program_folder(&attach.attached, context->pin, folder))
+		else if (program_folder(&attach.attached, context->pin, folder)) {
+			program_pins_prune(folder);
 			status = maps_leave(args, &attach.attached, folder);
+		}
 	}
 	program_close(&attach.attached);
 	return status;

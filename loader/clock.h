@@ -11,6 +11,12 @@ __u32 clock_hz(void);
 /* What bpf_jiffies64() tells a packet now; 0 or -errno. */
 int clock_jiffies(__u64 *jiffies);
 
+/*
+ * The same to within a second, for who only looks and may have no capability: jiffies
+ * are counted by the kernel's monotonic clock.
+ */
+int clock_jiffies_about(__u64 *jiffies);
+
 /* Milliseconds since some point in the past, for waiting. */
 __s64 clock_milliseconds(void);
 

@@ -11,6 +11,7 @@
 #include "decap_abi.h"
 #include "endpoint.h"
 #include "maps.h"
+#include "privilege.h"
 
 #define LOCALS "decap_locals"
 #define STATS "decap_stats"
@@ -20,6 +21,7 @@ struct pinned {
 	char folder[PATH_MAX];
 	char second[PATH_MAX];	/* the other one of -ENOTUNIQ */
 	int fd;			/* -1 unless open */
+	bool change;		/* or only to be read */
 	__u32 entries;		/* max_entries */
 };
 
@@ -44,9 +46,12 @@ static enum status pinned_fail(const struct args *args, const struct pinned *map
 		return args_fail(args, STATUS_REFUSED, "%s in %s is of another version: unload, "
 				 "remove the pins and load again", name, map->folder);
 	case -EACCES:
+		return args_fail(args, STATUS_REFUSED, "the maps in %s are not for this user to %s: "
+				 "run as root, or see PRIVILEGES in xlb(8)",
+				 map->folder[0] ? map->folder : "/sys/fs/bpf",
+				 map->change ? "change" : "read");
 	case -EPERM:
-		return args_fail(args, STATUS_REFUSED, "not enough privilege for the maps of "
-				 "decap.o: run as root, or with CAP_BPF and CAP_NET_ADMIN");
+		return args_fail(args, STATUS_REFUSED, "%s", privilege_explain(error, PRIVILEGE_LOOK));
 	default:
 		return args_fail(args, STATUS_REFUSED, "%s in %s: %s", name, map->folder,
 				 strerror(-error));
@@ -63,7 +68,7 @@ static int pinned_try(struct pinned *map, const char *pin, const char *name, __u
 	if (error)
 		return error;
 	snprintf(path, sizeof(path), "%s/%s", map->folder, name);
-	map->fd = bpf_obj_get(path);
+	map->fd = map_pin_open(path, !map->change);
 	if (map->fd < 0)
 		return map->fd;
 	error = bpf_obj_get_info_by_fd(map->fd, &info, &size);
@@ -75,11 +80,11 @@ static int pinned_try(struct pinned *map, const char *pin, const char *name, __u
 
 /* Opens a map or says why not.  Always to be followed by pinned_close(). */
 static enum status pinned_open(const struct context *context, const struct args *args,
-			       struct pinned *map, const char *name, __u32 value_size)
+			       struct pinned *map, const char *name, __u32 value_size, bool change)
 {
 	int error;
 
-	*map = (struct pinned){ .fd = -1 };
+	*map = (struct pinned){ .fd = -1, .change = change };
 	error = pinned_try(map, context->pin, name, value_size);
 	return error ? pinned_fail(args, map, name, error) : STATUS_DONE;
 }
@@ -91,9 +96,9 @@ static void pinned_close(const struct pinned *map)
 }
 
 static enum status locals_open(const struct context *context, const struct args *args,
-			       struct pinned *map)
+			       struct pinned *map, bool change)
 {
-	return pinned_open(context, args, map, LOCALS, sizeof(struct decap_local));
+	return pinned_open(context, args, map, LOCALS, sizeof(struct decap_local), change);
 }
 
 static enum status address_take(struct args *args, __u8 *address)
@@ -140,7 +145,7 @@ static enum status local_write(struct context *context, struct args *args, __u64
 	if (flags == BPF_EXIST && !given[0].given)
 		return args_fail(args, STATUS_USAGE, "nothing to change: gue PORT");
 	local.value.gue_port = given[0].number;
-	status = locals_open(context, args, &map);
+	status = locals_open(context, args, &map, true);
 	if (!status)
 		status = local_done(args, bpf_map_update_elem(map.fd, local.address, &local.value,
 							      flags));
@@ -166,7 +171,7 @@ static enum status cmd_del(struct context *context, struct args *args)
 
 	if (address_take(args, address) || args_end(args))
 		return STATUS_USAGE;
-	status = locals_open(context, args, &map);
+	status = locals_open(context, args, &map, true);
 	if (!status)
 		status = local_done(args, bpf_map_delete_elem(map.fd, address));
 	pinned_close(&map);
@@ -245,7 +250,7 @@ static enum status cmd_show(struct context *context, struct args *args)
 
 	if (args_end(args))
 		return STATUS_USAGE;
-	status = locals_open(context, args, &map);
+	status = locals_open(context, args, &map, false);
 	if (!status) {
 		error = locals_show(&context->output, &map);
 		if (error)
@@ -263,10 +268,10 @@ static enum status cmd_stats(struct context *context, struct args *args)
 
 	if (args_end(args))
 		return STATUS_USAGE;
-	status = pinned_open(context, args, &map, STATS, sizeof(struct decap_stats));
+	status = pinned_open(context, args, &map, STATS, sizeof(struct decap_stats), false);
 	if (!status) {
 		output_object(&context->output, NULL);
-		error = counters_show(&context->output, map.fd);
+		error = counters_show(&context->output, map.fd, "decap.o", STATS);
 		output_close(&context->output);
 		if (error)
 			status = pinned_fail(args, &map, STATS, error);

@@ -179,7 +179,7 @@ static enum status walk_run(struct context *context, struct args *args,
 		return STATUS_REFUSED;
 	if (service_filter(args, state, &given[0], &only)) {
 		walk.only = only;
-		error = clock_jiffies(&walk.now);
+		error = clock_jiffies_about(&walk.now);
 		error = error ?: walk_state(&walk, state);
 		status = error ? args_fail(args, STATUS_REFUSED, "records: %s", strerror(-error))
 			       : STATUS_DONE;

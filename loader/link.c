@@ -9,6 +9,7 @@
 #include "command.h"
 #include "link.h"
 #include "nexthop.h"
+#include "privilege.h"
 #include "program.h"
 #include "service.h"
 #include "session.h"
@@ -131,7 +132,7 @@ static void view_end(struct view *view)
 
 /* A link may also have next hops only. */
 static void link_print(const struct view *view, const struct netlink_link *link,
-		       const struct program *program)
+		       const struct program *program, bool unknown)
 {
 	struct output *output = &view->context->output;
 	bool runs = program->config;
@@ -147,6 +148,7 @@ static void link_print(const struct view *view, const struct netlink_link *link,
 	else
 		output_detail(output, "id", json_null());
 	output_string(output, "pin", pinned ? folder : NULL);
+	output_flag(output, "unknown", unknown);
 	output_flag(output, "redirect", link->redirect);
 	if (view->state)
 		nexthops_show(output, &view->nexthops, link->ifindex);
@@ -156,13 +158,16 @@ static void link_print(const struct view *view, const struct netlink_link *link,
 static int link_show(const struct view *view, const struct netlink_link *link)
 {
 	struct program program;
-	int err = program_open(link->xdp_id, &program);
+	int err = program_look(link->xdp_id, view->context->pin, &program);
+
+	bool unknown = err == -EPERM;
 
 	/* Replaced or detached since the dump. */
-	if (err)
+	if (err && !unknown)
 		return err == -ENOENT ? 0 : err;
-	if (program.config || (view->state && nexthops_use(&view->nexthops, link->ifindex)))
-		link_print(view, link, &program);
+	if (unknown || program.config ||
+	    (view->state && nexthops_use(&view->nexthops, link->ifindex)))
+		link_print(view, link, &program, unknown);
 	program_close(&program);
 	return 0;
 }
@@ -182,7 +187,8 @@ static enum status links_show(const struct args *args, const struct view *view)
 	output_close(&view->context->output);
 	free(links);
 	if (err)
-		return args_fail(args, STATUS_REFUSED, "programs: %s", strerror(-err));
+		return args_fail(args, STATUS_REFUSED, "programs: %s",
+				 privilege_explain(err, PRIVILEGE_ADMIN));
 	return STATUS_DONE;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <bpf/bpf.h>
 
 #include "clock.h"
@@ -36,15 +37,35 @@ static int config_load(struct state *state)
 	return error;
 }
 
+/* The kernel maps nothing for who may only read: room for a copy, then. */
 static int slots_load(struct state *state, bool write)
 {
 	void *slots = mmap(NULL, slots_length(state), write ? PROT_READ | PROT_WRITE : PROT_READ,
 			   MAP_SHARED, state->maps.fd[MAP_SLOTS], 0);
 
+	state->slots_copied = slots == MAP_FAILED && state->maps.use != MAPS_CHANGE;
+	if (state->slots_copied)
+		slots = mmap(NULL, slots_length(state), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slots == MAP_FAILED)
 		return -errno;
 	state->slots = slots;
 	return 0;
+}
+
+static int slots_copy(const struct state *state, const struct xlb_table *table)
+{
+	__u32 first = table->first / XLB_SLOTS_PER_VALUE, before = first - 1, place;
+	__u32 count = (table->size + XLB_SLOTS_PER_VALUE - 1) / XLB_SLOTS_PER_VALUE;
+	__u32 *keys = calloc(count, sizeof(*keys));
+	int error = keys ? 0 : -ENOMEM;
+
+	error = error ?: bpf_map_lookup_batch(state->maps.fd[MAP_SLOTS], first ? &before : NULL,
+					      &place, keys, (struct xlb_slots *)state->slots + first,
+					      &count, NULL);
+	free(keys);
+	/* These were the last of the map. */
+	return error == -ENOENT ? 0 : error;
 }
 
 static int service_load(struct state *state, const struct endpoint *endpoint, const void *found)
@@ -53,6 +74,8 @@ static int service_load(struct state *state, const struct endpoint *endpoint, co
 	struct service *service;
 	int error = range_reserve(state, &value->table);
 
+	if (!error && state->slots_copied)
+		error = slots_copy(state, &value->table);
 	if (error)
 		return error;
 	service = calloc(1, sizeof(*service));
@@ -230,6 +253,7 @@ static int room_make(struct state *state)
 static int load(struct state *state, bool write)
 {
 	int error = room_make(state);
+	__u64 now;
 
 	error = error ?: config_load(state);
 	error = error ?: slots_load(state, write);
@@ -247,29 +271,50 @@ static int load(struct state *state, bool write)
 		state->repair = true;
 		error = rules_repair(state);
 	}
-	return error;
+	/* Who may not read the clock is to know before anything is written. */
+	return error ?: clock_jiffies(&now);
 }
 
-static int try(struct state **state, const char *pin, bool write, bool lock)
+static int try(struct state **state, const char *pin, enum maps_use use)
 {
 	int error;
 
 	*state = calloc(1, sizeof(**state));
 	if (!*state)
 		return -ENOMEM;
-	error = maps_open(&(*state)->maps, pin, lock);
-	return error ?: load(*state, write);
+	error = maps_open(&(*state)->maps, pin, use);
+	return error ?: load(*state, use == MAPS_CHANGE);
 }
 
-int state_open(struct state **state, const char *pin, bool write)
+/* Did a writer get between two maps? */
+static bool torn(int error)
 {
-	int error = try(state, pin, write, write);
+	return error == -EUCLEAN || error == -EINPROGRESS;
+}
+
+/* Who may read the maps need not be allowed to lock out who changes them. */
+static int try_again(struct state **state, const char *pin)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	int error = try(state, pin, MAPS_LOOK_LOCKED);
+
+	for (unsigned tries = 50; (error == -EACCES || torn(error)) && tries; tries--) {
+		state_free(*state);
+		nanosleep(&pause, NULL);
+		error = try(state, pin, MAPS_LOOK);
+	}
+	return error;
+}
+
+int state_open(struct state **state, const char *pin, enum maps_use use)
+{
+	int error = try(state, pin, use);
 
 	/* Who only looks waits for no writer, unless one got between two maps. */
-	if ((error != -EUCLEAN && error != -EINPROGRESS) || write)
+	if (use != MAPS_LOOK || !torn(error))
 		return error;
 	state_free(*state);
-	return try(state, pin, write, true);
+	return try_again(state, pin);
 }
 
 int state_open_aside(struct state **state, const char *folder)
@@ -290,7 +335,7 @@ int state_blank(struct state **state, const char *pin)
 	*state = calloc(1, sizeof(**state));
 	if (!*state)
 		return -ENOMEM;
-	error = maps_open(&(*state)->maps, pin, false);
+	error = maps_open(&(*state)->maps, pin, MAPS_LOOK);
 	error = error ?: room_make(*state);
 	if (error)
 		return error;

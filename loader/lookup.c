@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 
 #include "object.h"
+#include "privilege.h"
 #include "session.h"
 
 #define PROGRAM "xlb_lookup"
@@ -159,7 +160,8 @@ static enum status question_answer(struct context *context, const struct args *a
 	if (error == -EPROTO)
 		return args_fail(args, STATUS_REFUSED, "%s: " OBJECT_OTHER_ABI, path, XLB_ABI);
 	if (error)
-		return args_fail(args, STATUS_REFUSED, "%s: %s", path, strerror(-error));
+		return args_fail(args, STATUS_REFUSED, "%s: %s", path,
+				 privilege_explain(error, PRIVILEGE_LOAD));
 	program = bpf_object__find_program_by_name(object, PROGRAM);
 	error = program ? program_ask(bpf_program__fd(program), question, &answer) : -ENOENT;
 	bpf_object__close(object);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <bpf/libbpf.h>
 
 #include "command.h"
@@ -201,6 +202,8 @@ int main(int argc, char **argv)
 	enum status status;
 	int error;
 
+	/* What is made belongs to its maker alone until that says otherwise. */
+	umask(077);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(NULL);
 	if (options_take(&context, &request, &args))

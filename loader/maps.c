@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 
 #include "maps.h"
+#include "privilege.h"
 
 const char *const maps_folders[] = {
 	MAPS_OWN_FOLDER,
@@ -127,12 +128,24 @@ int maps_lock(const char *folder)
 	return lock;
 }
 
+int map_pin_open(const char *path, bool read_only)
+{
+	LIBBPF_OPTS(bpf_obj_get_opts, options, .file_flags = read_only ? BPF_F_RDONLY : 0);
+
+	return bpf_obj_get_opts(path, &options);
+}
+
 static int map_open_in(struct maps *maps, enum map map, const char *within)
 {
 	char path[PATH_MAX + 64];
 
 	snprintf(path, sizeof(path), "%s%s/%s", maps->folder, within, map_name(map));
-	maps->fd[map] = bpf_obj_get(path);
+	maps->fd[map] = -EACCES;
+	/* The kernel maps slots into memory only of a map that is open for writing. */
+	if (maps->use == MAPS_CHANGE || map == MAP_SLOTS)
+		maps->fd[map] = map_pin_open(path, false);
+	if (maps->use != MAPS_CHANGE && (maps->fd[map] == -EACCES || maps->fd[map] == -EROFS))
+		maps->fd[map] = map_pin_open(path, true);
 	return maps->fd[map] < 0 ? maps->fd[map] : 0;
 }
 
@@ -195,9 +208,10 @@ static int abi_check(struct maps *maps)
 	return access(aside, F_OK) ? 0 : -EINPROGRESS;
 }
 
-static void maps_begin(struct maps *maps)
+static void maps_begin(struct maps *maps, enum maps_use use)
 {
 	memset(maps, 0, sizeof(*maps));
+	maps->use = use;
 	maps->lock = -1;
 	for (enum map map = 0; map < MAP_COUNT; map++)
 		maps->fd[map] = -1;
@@ -218,18 +232,18 @@ static int open_all(struct maps *maps, bool aside, const __u32 *values)
 
 int maps_open_all(struct maps *maps, const char *folder, bool aside, const __u32 *values)
 {
-	maps_begin(maps);
+	maps_begin(maps, MAPS_CHANGE);
 	snprintf(maps->folder, sizeof(maps->folder), "%s", folder);
 	return open_all(maps, aside, values);
 }
 
-int maps_open(struct maps *maps, const char *pin, bool lock)
+int maps_open(struct maps *maps, const char *pin, enum maps_use use)
 {
 	int error;
 
-	maps_begin(maps);
+	maps_begin(maps, use);
 	error = maps_find(maps, pin);
-	if (!error && lock) {
+	if (!error && use != MAPS_LOOK) {
 		maps->lock = maps_lock(maps->folder);
 		error = maps->lock < 0 ? maps->lock : 0;
 	}
@@ -290,10 +304,19 @@ enum status maps_fail(const struct args *args, const struct maps *maps, int erro
 				 "other tool has written there: unload, remove the pins and load "
 				 "again", maps->folder);
 	case -EACCES:
+		return args_fail(args, STATUS_REFUSED, "the maps in %s are not for this user to %s: "
+				 "run as root, or see PRIVILEGES in xlb(8)",
+				 maps->folder[0] ? maps->folder : "/sys/fs/bpf",
+				 maps->use == MAPS_CHANGE ? "change" :
+				 maps->use == MAPS_LOOK ? "read" : "lock");
 	case -EPERM:
-		return args_fail(args, STATUS_REFUSED, "not enough privilege for the maps in %s: "
-				 "run as root, or with CAP_BPF and CAP_NET_ADMIN",
-				 maps->folder[0] ? maps->folder : "/sys/fs/bpf");
+		return args_fail(args, STATUS_REFUSED, "%s", privilege_explain(error,
+				 maps->use == MAPS_CHANGE ? PRIVILEGE_CHANGE : PRIVILEGE_LOOK));
+	case -EROFS:
+		return args_fail(args, STATUS_REFUSED, "the file system of %s is read-only: mount "
+				 "-o remount,rw %s", maps->folder,
+				 strncmp(maps->folder, "/sys/fs/bpf", 11) ? maps->folder
+									  : "/sys/fs/bpf");
 	default:
 		return args_fail(args, STATUS_REFUSED, "maps of xlb in %s: %s", maps->folder,
 				 strerror(-error));

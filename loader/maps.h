@@ -53,10 +53,18 @@ enum map {
 	MAP_COUNT,
 };
 
+/* What maps are opened for. */
+enum maps_use {
+	MAPS_LOOK,		/* reading is enough, as a group may be allowed to */
+	MAPS_LOOK_LOCKED,	/* the same while nobody writes */
+	MAPS_CHANGE,		/* and writing, under the lock */
+};
+
 struct maps {
 	char folder[PATH_MAX];	/* where they are pinned */
 	char second[PATH_MAX];	/* the other set of -ENOTUNIQ */
 	const char *culprit;	/* the map of -ENODATA and -EPROTO */
+	enum maps_use use;
 	__u32 abi;		/* the version that they are of; 0: fresh, or not known yet */
 	int lock;		/* the folder, held by writers; else -1 */
 	int fd[MAP_COUNT];
@@ -87,12 +95,18 @@ int maps_find(struct maps *maps, const char *pin);
 int maps_lock(const char *folder);
 
 /*
- * Finds and opens all maps, under the lock if asked to.  0 or what maps_find()
+ * Opens a pinned map, to be read alone if so wanted: then it need not be writable.
+ * A descriptor or -errno.
+ */
+int map_pin_open(const char *path, bool read_only);
+
+/*
+ * Finds and opens all maps, under the lock if so wanted.  0 or what maps_find()
  * says; -ENODATA: one is missing; -EPROTO: other sizes or another ABI version
  * (0, fresh, is fine); -EINPROGRESS: they are on their way to this version.  Always
  * to be followed by maps_close().
  */
-int maps_open(struct maps *maps, const char *pin, bool lock);
+int maps_open(struct maps *maps, const char *pin, enum maps_use use);
 
 /* Instead of a size: the version has no such map. */
 #define MAPS_ABSENT (~0U)

@@ -21,13 +21,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 
 #include "abi.h"
+#include "clock.h"
 #include "migrate.h"
 #include "netlink.h"
 #include "place.h"
+#include "privilege.h"
 #include "state.h"
 #include "write.h"
 
@@ -117,7 +120,7 @@ static enum status strays_check(const struct migration *migration)
 	while (!bpf_prog_get_next_id(id, &id)) {
 		bool stray;
 
-		if (program_open(id, &program))
+		if (program_open(id, NULL, &program))
 			continue;
 		stray = program_is_old(migration, &program) && !runs_on_link(migration, id);
 		program_close(&program);
@@ -130,12 +133,35 @@ static enum status strays_check(const struct migration *migration)
 	return STATUS_DONE;
 }
 
+/* Programs that ran here once: the kernel takes a while to forget them. */
+static void pins_prune(const struct migration *migration)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+
+	if (program_pins_prune(migration->folder) && !clock_grace())
+		nanosleep(&pause, NULL);
+}
+
+/* Can all programs of the machine be looked at? */
+static enum status programs_check(const struct migration *migration)
+{
+	__u32 id = 0;
+	int error = bpf_prog_get_next_id(id, &id);
+
+	return !error || error == -ENOENT ? STATUS_DONE :
+		args_fail(migration->args, STATUS_REFUSED, "moving maps on to ABI %u: who uses "
+			  "them: %s", XLB_ABI, privilege_explain(error, PRIVILEGE_ADMIN));
+}
+
 /* What is to be moved, and whether that can be: nothing is touched. */
 static enum status survey(struct migration *migration)
 {
 	__u32 values[MAP_COUNT] = {};
 	int error = netlink_links(&migration->links, &migration->link_count);
+	enum status status = programs_check(migration);
 
+	if (status)
+		return status;
 	if (error)
 		return args_fail(migration->args, STATUS_REFUSED, "interfaces: %s",
 				 strerror(-error));
@@ -147,7 +173,10 @@ static enum status survey(struct migration *migration)
 		values[map->map] = map->value;
 	error = maps_open_all(&migration->old, migration->folder, false, values);
 	migration->old.abi = 0;
-	return error ? maps_fail(migration->args, &migration->old, error) : strays_check(migration);
+	if (error)
+		return maps_fail(migration->args, &migration->old, error);
+	pins_prune(migration);
+	return strays_check(migration);
 }
 
 /* --- 1: new maps --- */
@@ -246,15 +275,16 @@ static enum status program_replace(const struct migration *migration,
 				   const struct netlink_link *link)
 {
 	bool pieces = place_wants_frags(link, link->mode) && migration->pieces;
+	int now = place_program(pieces ? migration->pieces : migration->whole);
 	struct program program;
 	int error = 0;
 
-	if (!link->xdp_id || program_open(link->xdp_id, &program))
+	if (!link->xdp_id || program_open(link->xdp_id, migration->folder, &program))
 		return STATUS_DONE;
-	if (program_is_old(migration, &program))
-		error = netlink_xdp_set(link->ifindex,
-					place_program(pieces ? migration->pieces : migration->whole),
-					program.fd, link->mode);
+	if (program_is_old(migration, &program)) {
+		place_pin(migration->args, migration->folder, now);
+		error = netlink_xdp_set(link->ifindex, now, program.fd, link->mode);
+	}
 	program_close(&program);
 	if (error && error != -ENODEV)
 		return args_fail(migration->args, STATUS_REFUSED, "%s: %s: stopped half-way, run it "
@@ -273,6 +303,7 @@ static enum status finish(const struct migration *migration)
 		error = map_move(migration, map);
 	if (!error && !status && rmdir(migration->aside))
 		error = -errno;
+	program_pins_prune(migration->folder);
 	if (error)
 		return args_fail(migration->args, STATUS_REFUSED, "%s: %s: stopped half-way, run it "
 				 "again", migration->aside, strerror(-error));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "namespace.h"
+#include "privilege.h"
 
 enum status namespace_enter(const char *name)
 {
@@ -22,7 +23,7 @@ enum status namespace_enter(const char *name)
 	if (file < 0 || setns(file, CLONE_NEWNET)) {
 		args_fail(NULL, STATUS_REFUSED, "-n %s: %s", name,
 			  errno == ENOENT ? "no such network namespace, see `ip netns`"
-					  : strerror(errno));
+					  : privilege_explain(-errno, PRIVILEGE_ADMIN));
 		if (file >= 0)
 			close(file);
 		return STATUS_REFUSED;

@@ -19,7 +19,7 @@ int nexthops_read(struct nexthops *nexthops, const struct state *state)
 	int error;
 
 	*nexthops = (struct nexthops){ .state = state };
-	error = clock_jiffies(&now);
+	error = clock_jiffies_about(&now);
 	if (error)
 		return error;
 	nexthops->now = now;

@@ -6,10 +6,13 @@
 
 #include "link.h"
 #include "place.h"
+#include "privilege.h"
+#include "program.h"
 
 const char *place_explain(int error)
 {
-	return *netlink_explanation() ? netlink_explanation() : strerror(-error);
+	return *netlink_explanation() ? netlink_explanation() :
+		privilege_explain(error, PRIVILEGE_ATTACH);
 }
 
 bool place_wants_frags(const struct netlink_link *link, enum netlink_xdp_mode mode)
@@ -39,13 +42,22 @@ enum status place_load(const struct args *args, const struct object_wish *wish,
 				 XLB_ABI);
 	default:
 		return args_fail(args, STATUS_REFUSED, "obj %s: with maps in %s: %s", wish->path,
-				 wish->folder, strerror(-error));
+				 wish->folder, privilege_explain(error, PRIVILEGE_LOAD));
 	}
 }
 
 int place_program(const struct bpf_object *object)
 {
 	return bpf_program__fd(bpf_object__find_program_by_name(object, PLACE_PROGRAM));
+}
+
+void place_pin(const struct args *args, const char *folder, int program)
+{
+	int error = program_pin(folder, program);
+
+	if (error)
+		args_warn(args, "warning: the program is not pinned in %s: %s: link, load and "
+			  "unload will want CAP_SYS_ADMIN", folder, strerror(-error));
 }
 
 enum status place_attach(const struct args *args, const struct netlink_link *link, int program,

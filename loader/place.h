@@ -17,6 +17,9 @@ bool place_wants_frags(const struct netlink_link *link, enum netlink_xdp_mode mo
 enum status place_load(const struct args *args, const struct object_wish *wish,
 		       struct bpf_object **object);
 
+/* Pins a program beside its maps, or warns of what will be wanted where that cannot be. */
+void place_pin(const struct args *args, const char *folder, int program);
+
 /* The descriptor of the program that was wished for. */
 int place_program(const struct bpf_object *object);
 

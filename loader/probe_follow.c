@@ -134,7 +134,7 @@ enum status checks_follow(struct prober *prober)
 	struct check *check;
 	struct maps maps;
 	unsigned count;
-	int error = maps_open(&maps, prober->pin, false);
+	int error = maps_open(&maps, prober->pin, MAPS_LOOK);
 
 	if (!error)
 		error = map_read(&maps, MAP_BACKENDS, (void **)&keys, (void **)&values, &count);

@@ -10,6 +10,7 @@
 #include <bpf/libbpf.h>
 
 #include "object.h"
+#include "privilege.h"
 #include "probe_mark.h"
 #include "probe_route.h"
 #include "probe_way.h"
@@ -88,11 +89,12 @@ static enum status way_make(struct way *way, const struct maps *maps)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: %s: no such file", path);
 	error = program_load(way, path, maps);
 	if (error)
-		return args_fail(NULL, STATUS_REFUSED, "via vip: %s: %s", path, strerror(-error));
+		return args_fail(NULL, STATUS_REFUSED, "via vip: %s: %s", path,
+				 privilege_explain(error, PRIVILEGE_CHANGE));
 	ifindex = route_device_make();
 	if (ifindex < 0)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: making the device %s: %s", DEVICE,
-				 strerror(-ifindex));
+				 privilege_explain(ifindex, PRIVILEGE_ATTACH));
 	sysctl_forward(DEVICE);
 	error = program_attach(way->object, ifindex);
 	if (error)

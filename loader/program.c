@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The XDP program on an interface: is it of xlb, and where are its maps? */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,14 @@
 #include <bpf/bpf.h>
 
 #include "maps.h"
+#include "netlink.h"
 #include "program.h"
+
+/* The pin of a program is this and its id. */
+#define PIN_NAME "xlb_program_"
+#define PIN_SIZE (PATH_MAX + 64)
+/* No map has this id. */
+#define CONFIG_OTHER (~0U)
 
 static int map_info(int fd, struct bpf_map_info *info)
 {
@@ -52,6 +60,7 @@ static int program_inspect(struct program *program)
 	snprintf(program->name, sizeof(program->name), "%s", info.name);
 	program->map_count = info.nr_map_ids < PROGRAM_MAPS_MAX ? info.nr_map_ids
 								 : PROGRAM_MAPS_MAX;
+	/* Of a pinned one it is known. */
 	for (i = 0; i < program->map_count && !program->config; i++) {
 		if (map_is_config(program->maps[i]))
 			program->config = program->maps[i];
@@ -68,7 +77,57 @@ bool program_shares(const struct program *program, const __u32 *ids, unsigned co
 	return false;
 }
 
-int program_open(__u32 id, struct program *program)
+static void pin_path(char *path, const char *folder, __u32 id)
+{
+	snprintf(path, PIN_SIZE, "%s/" PIN_NAME "%u", folder, id);
+}
+
+/* The id of the folder's xlb_config, or 0. */
+static __u32 folder_config(const char *folder)
+{
+	char path[PIN_SIZE];
+	__u32 id;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, map_name(MAP_CONFIG));
+	fd = map_pin_open(path, true);
+	if (fd < 0)
+		return 0;
+	id = program_map_id(fd);
+	close(fd);
+	return id;
+}
+
+/* While it is pinned nothing else gets its id. */
+static bool pin_try(struct program *program, const char *folder)
+{
+	char path[PIN_SIZE];
+
+	if (!folder || !*folder)
+		return false;
+	pin_path(path, folder, program->id);
+	if (access(path, F_OK))
+		return false;
+	program->config = folder_config(folder);
+	program->fd = bpf_obj_get(path);
+	if (program->fd >= 0 && program_inspect(program))
+		program_close(program);
+	/* One that waits to be replaced has another than that by now. */
+	if (program->fd >= 0 && !program_shares(program, &program->config, 1))
+		program->config = CONFIG_OTHER;
+	return program->config;
+}
+
+static bool pin_find(struct program *program, const char *pin)
+{
+	bool found = pin_try(program, pin) || pin_try(program, getenv("XLB_PIN"));
+
+	for (unsigned i = 0; !found && maps_folders[i]; i++)
+		found = pin_try(program, maps_folders[i]);
+	return found;
+}
+
+int program_look(__u32 id, const char *pin, struct program *program)
 {
 	int err;
 
@@ -76,12 +135,68 @@ int program_open(__u32 id, struct program *program)
 	if (!id)
 		return 0;
 	program->fd = bpf_prog_get_fd_by_id(id);
+	if (program->fd == -EPERM && pin_find(program, pin))
+		return 0;
 	if (program->fd < 0)
 		return program->fd;
 	err = program_inspect(program);
 	if (err)
 		program_close(program);
 	return err;
+}
+
+int program_open(__u32 id, const char *pin, struct program *program)
+{
+	int err = program_look(id, pin, program);
+
+	return !err && id && program->fd < 0 ? -EPERM : err;
+}
+
+int program_pin(const char *folder, int fd)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+	char path[PIN_SIZE];
+	int err = bpf_obj_get_info_by_fd(fd, &info, &size);
+
+	if (err)
+		return err;
+	pin_path(path, folder, info.id);
+	err = bpf_obj_pin(fd, path);
+	return err == -EEXIST ? 0 : err;
+}
+
+static bool runs_here(const struct netlink_link *links, unsigned count, const char *id)
+{
+	char text[16];
+
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(text, sizeof(text), "%u", links[i].xdp_id);
+		if (links[i].xdp_id && !strcmp(text, id))
+			return true;
+	}
+	return false;
+}
+
+unsigned program_pins_prune(const char *folder)
+{
+	struct netlink_link *links;
+	unsigned count, pruned = 0;
+	struct dirent *entry;
+	DIR *entries;
+
+	if (netlink_links(&links, &count))
+		return 0;
+	entries = opendir(folder);
+	while (entries && (entry = readdir(entries))) {
+		if (!strncmp(entry->d_name, PIN_NAME, strlen(PIN_NAME)) &&
+		    !runs_here(links, count, entry->d_name + strlen(PIN_NAME)))
+			pruned += !unlinkat(dirfd(entries), entry->d_name, 0);
+	}
+	if (entries)
+		closedir(entries);
+	free(links);
+	return pruned;
 }
 
 void program_close(struct program *program)
@@ -93,20 +208,10 @@ void program_close(struct program *program)
 
 static bool folder_has(const char *folder, __u32 config, char *found)
 {
-	char path[PATH_MAX];
-	int fd;
-	bool is;
+	bool is = folder && *folder && folder_config(folder) == config;
 
-	if (!folder || !*folder ||
-	    snprintf(path, sizeof(path), "%s/%s", folder, map_name(MAP_CONFIG)) >= PATH_MAX)
-		return false;
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return false;
-	is = program_map_id(fd) == config;
-	close(fd);
 	if (is)
-		strcpy(found, folder);
+		snprintf(found, PATH_MAX, "%s", folder);
 	return is;
 }
 

@@ -79,11 +79,11 @@ static enum status cmd_save(struct context *context, struct args *args)
 	if (args_end(args))
 		return STATUS_USAGE;
 	/* Under the lock: not what somebody has half written. */
-	state = session_edit(context, args);
+	state = session_view_locked(context, args);
 	if (!state)
 		return STATUS_REFUSED;
 	error = save_print(&context->output, state);
-	session_drop(context);
+	state_free(state);
 	return error ? args_fail(args, STATUS_REFUSED, "%s", strerror(-error)) : STATUS_DONE;
 }
 

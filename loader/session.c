@@ -22,10 +22,10 @@ static struct state *opened_or_tell(const struct args *args, struct state *state
 }
 
 static struct state *open_or_tell(const struct context *context, const struct args *args,
-				  bool write)
+				  enum maps_use use)
 {
 	struct state *state;
-	int error = state_open(&state, context->pin, write);
+	int error = state_open(&state, context->pin, use);
 
 	return opened_or_tell(args, state, error);
 }
@@ -33,13 +33,18 @@ static struct state *open_or_tell(const struct context *context, const struct ar
 struct state *session_edit(struct context *context, const struct args *args)
 {
 	if (!context->state)
-		context->state = open_or_tell(context, args, true);
+		context->state = open_or_tell(context, args, MAPS_CHANGE);
 	return context->state;
 }
 
 struct state *session_view(struct context *context, const struct args *args)
 {
-	return open_or_tell(context, args, false);
+	return open_or_tell(context, args, MAPS_LOOK);
+}
+
+struct state *session_view_locked(struct context *context, const struct args *args)
+{
+	return open_or_tell(context, args, MAPS_LOOK_LOCKED);
 }
 
 struct state *session_blank(struct context *context, const struct args *args)

@@ -18,6 +18,9 @@ struct state *session_edit(struct context *context, const struct args *args);
  */
 struct state *session_view(struct context *context, const struct args *args);
 
+/* The same at a moment when nobody writes. */
+struct state *session_view_locked(struct context *context, const struct args *args);
+
 /*
  * A state of the same sizes that cannot be written, and in which nothing is
  * configured.  The caller ends with state_free().  NULL after saying why there is none.

@@ -65,6 +65,7 @@ struct state {
 	__u32 step_due;			/* milliseconds from state_warm() on; 0: none is */
 	bool repair;			/* a writer died: something is left over */
 	struct xlb_slot *slots;		/* xlb_slots, mapped; writable under the lock */
+	bool slots_copied;		/* or a copy of those of services, to be looked at */
 	struct xlb_target *targets;	/* by id, as they stand */
 	struct backend **by_id;
 	void *services;			/* tree (tsearch) by endpoint */
@@ -91,10 +92,10 @@ struct state {
 };
 
 /*
- * Reads the maps; to write, under the lock.  On error *state is NULL or has only
+ * Reads the maps, for one of the uses of maps_open().  On error *state is NULL or has only
  * maps, for maps_fail(); free it, too.  -EUCLEAN: the maps contradict themselves.
  */
-int state_open(struct state **state, const char *pin, bool write);
+int state_open(struct state **state, const char *pin, enum maps_use use);
 
 /* To look at what the maps are going to hold that are on their way to this ABI version. */
 int state_open_aside(struct state **state, const char *folder);

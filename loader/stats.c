@@ -7,6 +7,7 @@
 
 #include "counters.h"
 #include "service.h"
+#include "privilege.h"
 #include "session.h"
 #include "stats.h"
 
@@ -102,7 +103,7 @@ static int drops_show(struct output *output, const struct maps *maps)
 	output_line(output, 0);
 	output_object(output, "drops");
 	output_text(output, "drops");
-	error = counters_show(output, maps->fd[MAP_DROPS]);
+	error = counters_show(output, maps->fd[MAP_DROPS], "xlb.o", "xlb_drops");
 	output_close(output);
 	return error;
 }
@@ -127,7 +128,8 @@ static enum status cmd_show(struct context *context, struct args *args)
 		services_show(&context->output, state, only);
 		error = drops_show(&context->output, &state->maps);
 		output_close(&context->output);
-		status = error ? args_fail(args, STATUS_REFUSED, "xlb_drops: %s", strerror(-error))
+		status = error ? args_fail(args, STATUS_REFUSED, "xlb_drops: %s",
+					   privilege_explain(error, PRIVILEGE_ADMIN))
 			       : STATUS_DONE;
 	}
 	state_free(state);

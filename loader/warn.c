@@ -167,7 +167,7 @@ int warnings_each(const struct maps *maps, warning_handler *tell, void *context)
 	wants_read(maps, &wants);
 	for (i = 0; i < count; i++) {
 		if (!links[i].xdp_id || links[i].loopback ||
-		    program_open(links[i].xdp_id, &program))
+		    program_look(links[i].xdp_id, maps->folder, &program))
 			continue;
 		program_close(&program);
 		if (program.config == config)

@@ -45,10 +45,20 @@ interface_there() { # IF
 	ip link show dev "$1" >/dev/null 2>&1
 }
 
+# Is there nothing in the answer of `link show` that xlb was not allowed to look at?
+# shellcheck disable=SC2154 # of common.sh
+links_known() { # LINKS
+	printf '%s\n' "$1" | jq -r '.[] | select(.unknown)
+		| "\(.dev): CAP_SYS_ADMIN is missing, to tell whether xlb runs there"' |
+		sed "s/^/$program: /" | grep . >&2 || return 0
+	return 2
+}
+
 # Runs this interface xlb with the maps of $XLB_PIN?  2: xlb was not allowed to look.
 interface_runs() { # IF
 	interface_there "$1" || return 1
 	links=$(xlb -j link show dev "$1") || return 2
+	links_known "$links" || return 2
 	printf '%s\n' "$links" | jq -e 'any(.pin == env.XLB_PIN)' >/dev/null || return 1
 }
 
@@ -74,9 +84,9 @@ interface_leave() { # IF
 # Unless somebody else still uses them.
 maps_remove() {
 	links=$(xlb -j link show) || return 2
+	links_known "$links" || return 2
 	others=$(printf '%s\n' "$links" | jq -r 'map(select(.pin == env.XLB_PIN).dev) | join(" ")')
 	if [ -n "$others" ]; then
-		# shellcheck disable=SC2154 # of common.sh
 		echo "$program: the maps in $XLB_PIN stay: xlb runs on $others" >&2
 		return
 	fi

@@ -17,6 +17,10 @@ pins() {
 	find /sys/fs/bpf -name 'xlb*' | sort
 }
 
+map_pins() {
+	pins | grep /xlb_ | grep -vc /xlb_program_
+}
+
 said() {
 	cat "$WORK/output"
 }
@@ -95,7 +99,7 @@ is "link show" "$(lb link show)" "dev lo mode generic id $(program_id balancer l
 dev client mode generic id $(program_id balancer client) pin /sys/fs/bpf/xlb redirect
 dev back.end mode native id $(program_id balancer back.end) pin /sys/fs/bpf/xlb redirect"
 is "link show of one" "$(lb -j link show dev lo | jq -c 'map(.id = 0)')" \
-	'[{"dev":"lo","mode":"generic","id":0,"pin":"/sys/fs/bpf/xlb","redirect":false}]'
+	'[{"dev":"lo","mode":"generic","id":0,"pin":"/sys/fs/bpf/xlb","unknown":false,"redirect":false}]'
 fails 2 "maps of another place" lb -pin /sys/fs/bpf/other load dev client
 is "are not made" "$(find /sys/fs/bpf/other 2>/dev/null)" ""
 
@@ -176,12 +180,14 @@ killed() {
 if ! command -v strace >/dev/null; then
 	skip "kill -9 while loading" "needs strace"
 else
-	all=$(pins | grep -c /xlb_)
+	all=$(map_pins)
 	call=7
 	fresh_pins
 	while [ $call -lt 500 ] && killed $call 2>/dev/null; do
 		ok "killed at bpf call $call: the next load completes it" lb load dev client
-		is "no map is missing" "$(pins | grep -c /xlb_)" "$all"
+		is "no map is missing" "$(map_pins)" "$all"
+		is "of programs that which runs is pinned" "$(pins | sed -n 's/.*xlb_program_//p')" \
+			"$(program_id balancer client)"
 		on balancer ip link set dev client xdp off
 		fresh_pins
 		call=$((call + 16))
