@@ -60,6 +60,10 @@ def attached():
     return {link["ifname"]: link["xdp"]["prog"]["id"] for link in links if "xdp" in link}
 
 
+def pinned_maps():
+    return [name for name in os.listdir(PINS) if not name.startswith("xlb_program_")]
+
+
 class Pipe:
     """A process that changes what is written to it, as a checker's does."""
 
@@ -214,12 +218,12 @@ class Soak:
         self.programs, self.maps = set(), set()
         self.steps = 0
         self.remember()
-        self.pins = sorted(os.listdir(PINS))
+        self.pins = sorted(pinned_maps())
 
     @staticmethod
     def sizes():
         return {name: bpftool("map", "show", "pinned", os.path.join(PINS, name))["max_entries"]
-                for name in os.listdir(PINS)}
+                for name in pinned_maps()}
 
     def remember(self):
         """Every program and map that there ever was."""
@@ -354,7 +358,9 @@ class Soak:
     def finish(self):
         self.pipe.check()
         self.pipe.close()
-        tap.equal(sorted(os.listdir(PINS)), self.pins, "the pins are those of the beginning")
+        tap.equal(sorted(os.listdir(PINS)), sorted(self.pins + [
+            f"xlb_program_{program}" for program in set(attached().values())]),
+                  "the pins are the maps of the beginning, and the programs that run")
         self.check_programs(set(attached().values()))
         self.traffic.close()
         lines = [f"service del {name}" for name in self.standing.configuration.services]
