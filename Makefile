@@ -45,6 +45,7 @@ BENCH_HEADERS = $(wildcard tests/bench/*.h) bpf/xlb_abi.h
 BENCH_SOURCES = $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
 CLI_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/cli/*.bpf.c))
+CLI_LIBRARIES = $(patsubst %.c,%.so,$(filter-out %.bpf.c,$(wildcard tests/cli/*.c)))
 NET_PROGRAMS = $(patsubst %.c,%,$(filter-out %.bpf.c,$(wildcard tests/net/*.c))) \
 	$(patsubst %.bpf.c,%.o,$(wildcard tests/net/*.bpf.c))
 UNIT_TESTS = $(patsubst %.c,%.t,$(wildcard tests/unit/*.c))
@@ -87,6 +88,9 @@ tests/bench/bench: $(BENCH_SOURCES) $(BENCH_HEADERS) Makefile
 tests/cli/%.o: tests/cli/%.bpf.c tests/cli/passes.h $(BPF_HEADERS)
 	$(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
 
+tests/cli/%.so: tests/cli/%.c
+	$(CC) $(CFLAGS) -std=gnu11 $(WARNINGS) -shared -fPIC $< -o $@
+
 tests/net/%.o: tests/net/%.bpf.c $(wildcard tests/net/*.h)
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
@@ -116,7 +120,7 @@ PROVE_FLAGS = -j2
 
 # pkg-config is asked only by the second make, when it is there.
 check: deps
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(CLI_PROGRAMS) \
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(CLI_PROGRAMS) $(CLI_LIBRARIES) \
 		$(NET_PROGRAMS) $(FUZZ_REPLAYS) tests/kernels/verify
 	prove --exec '' $(PROVE_FLAGS) $(TESTS)
 
@@ -189,7 +193,7 @@ uninstall:
 
 clean:
 	rm -f bpf/*.o loader/*.o loader/xlb loader/xlb-probe loader/object.path \
-		tests/bench/*.o tests/bench/bench tests/kernels/verify $(NET_PROGRAMS) tests/cli/*.o \
+		tests/bench/*.o tests/bench/bench tests/kernels/verify $(NET_PROGRAMS) tests/cli/*.o tests/cli/*.so \
 		$(UNIT_TESTS) tests/soak/log $(FUZZERS) $(FUZZ_REPLAYS)
 	rm -rf $(FUZZ_OBJECTS)
 

@@ -126,16 +126,21 @@ enum status batch_lines(struct context *context, FILE *stream, const char *file,
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t length;
+	int lost = 0;
 
-	while ((!failed || context->force) && (length = getline(&line, &size, stream)) >= 0) {
+	while (!failed || context->force) {
+		length = getline(&line, &size, stream);
+		if (length < 0) {
+			/* Out of memory is not the end: what follows must not be forgotten. */
+			lost = feof(stream) ? 0 : errno;
+			break;
+		}
 		status = bytes_run(context, line, length, file, ++number, run);
 		if (!failed)
 			failed = status;
 	}
 	free(line);
-	if (ferror(stream))
-		return args_fail(NULL, STATUS_REFUSED, "%s: %s", file, strerror(errno));
-	return failed;
+	return lost ? args_fail(NULL, STATUS_REFUSED, "%s: %s", file, strerror(lost)) : failed;
 }
 
 /*
@@ -149,7 +154,8 @@ enum status batch_run(struct context *context, const char *file)
 	enum status status, written;
 
 	if (!stream)
-		return args_fail(NULL, STATUS_USAGE, "-batch %s: %s", file, strerror(errno));
+		return args_fail(NULL, errno == ENOMEM ? STATUS_REFUSED : STATUS_USAGE,
+				 "-batch %s: %s", file, strerror(errno));
 	context->output.batch = true;
 	status = batch_lines(context, stream, file, command_run);
 	if (!status)

@@ -102,8 +102,10 @@ enum status probe_config_read(struct probe_config *config, const char *file)
 		else
 			status = line_read(config, line, &args);
 	}
-	if (ferror(stream))
-		status = args_fail(NULL, STATUS_USAGE, "%s: %s", file, strerror(errno));
+	/* Out of memory is not the end, either. */
+	if (!status && !feof(stream))
+		status = args_fail(NULL, errno == ENOMEM ? STATUS_REFUSED : STATUS_USAGE, "%s: %s",
+				   file, strerror(errno));
 	else if (!status && !config->probes)
 		status = args_fail(NULL, STATUS_USAGE, "%s: no line says what to probe", file);
 	free(line);

@@ -43,9 +43,9 @@ static struct state *file_read(struct context *context, const struct args *args,
 	FILE *stream = input ? stdin : fopen(file, "re");
 	struct state *state = NULL;
 
-	*status = STATUS_USAGE;
 	if (!stream) {
-		args_fail(args, STATUS_USAGE, "%s", strerror(errno));
+		*status = args_fail(args, errno == ENOMEM ? STATUS_REFUSED : STATUS_USAGE, "%s",
+				    strerror(errno));
 		return NULL;
 	}
 	*status = STATUS_REFUSED;

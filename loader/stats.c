@@ -11,14 +11,17 @@
 #include "session.h"
 #include "stats.h"
 
-static void stats_add(const struct state *state, const struct backend *backend,
-		      struct xlb_stats *sum)
+/* Counters that cannot be read fail the output, so that nobody takes them for 0. */
+static void stats_add(struct output *output, const struct state *state,
+		      const struct backend *backend, struct xlb_stats *sum)
 {
 	struct xlb_stats *stats;
 	unsigned count;
 
-	if (map_read_percpu(&state->maps, MAP_STATS, backend->value.id, (void **)&stats, &count))
+	if (map_read_percpu(&state->maps, MAP_STATS, backend->value.id, (void **)&stats, &count)) {
+		output->failed = true;
 		return;
+	}
 	for (unsigned i = 0; i < count; i++) {
 		sum->connections += stats[i].connections;
 		sum->in_packets += stats[i].in_packets;
@@ -43,7 +46,7 @@ void stats_show_backend(struct output *output, const struct state *state,
 {
 	struct xlb_stats stats = {};
 
-	stats_add(state, backend, &stats);
+	stats_add(output, state, backend, &stats);
 	stats_print(output, &stats);
 }
 
@@ -53,7 +56,7 @@ void stats_show_service(struct output *output, const struct state *state,
 	struct xlb_stats stats = {};
 
 	for (const struct backend *backend = service->backends; backend; backend = backend->next)
-		stats_add(state, backend, &stats);
+		stats_add(output, state, backend, &stats);
 	stats_print(output, &stats);
 }
 
@@ -63,6 +66,7 @@ static void backends_show(struct output *output, const struct state *state,
 	struct backend **backends = backends_sorted(service);
 	char text[ENDPOINT_TEXT];
 
+	output->failed |= !backends;
 	output_list(output, "backends");
 	for (unsigned i = 0; backends && backends[i]; i++) {
 		output_line(output, 4);

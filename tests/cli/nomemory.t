@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""No memory for each allocation in turn: one line says so, and the maps are as before or
+as after, or, as after a kill, in a state that packets find no fault with."""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import world  # noqa: E402
+from logical import Logical  # noqa: E402
+from world import World, maps_make, maps_remove, xlb  # noqa: E402
+import tap  # noqa: E402
+
+SHIM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nomemory.so")
+WEB, DNS = "192.0.2.1:80/tcp", "192.0.2.2:53/udp"
+STATE = f"""\
+config set nat4 10.0.9.1
+service add {WEB} table 251
+service add {DNS} table 251 mode nat
+backend add 10.0.0.1:8080 service {WEB}
+backend add 10.0.0.2:8080 service {WEB} weight 3
+backend add 10.0.0.9 service {DNS}
+"""
+OTHER = STATE.replace("10.0.0.2", "10.0.0.3").replace("mode nat", "mode dr")
+
+# A command and what it reads; of how many allocations one is tried: what libbpf does with
+# an object file is hundreds of them.
+SHOWS = (
+    ("service show", "", 1),
+    ("-j -p service show", "", 2),
+    ("-j -s backend show", "", 2),
+    ("-j link show", "", 1),
+    ("link check", "", 1),
+    ("-s link show", "", 1),
+    ("flow show", "", 1),
+    ("stats show", "", 1),
+    ("-j save", "", 3),
+    ("restore - print", OTHER, 2),
+    (f"lookup 198.51.100.7:1 to {WEB}", "", 67),
+)
+CHANGES = (
+    ("service add 192.0.2.3:80/tcp table 251", "", 1),
+    (f"service del {WEB}", "", 2),
+    (f"backend add 10.0.0.4:8080 service {WEB}", "", 1),
+    (f"backend change 10.0.0.1:8080 service {WEB} state down", "", 2),
+    (f"backend del 10.0.0.2:8080 service {WEB}", "", 2),
+    ("config set settle 7", "", 3),
+    ("flow gc", "", 3),
+    ("restore -", OTHER, 2),
+    ("-batch -", f"backend del 10.0.0.1:8080 service {WEB}\nbackend show\nservice del {DNS}\n", 2),
+    ("load maps", "", 67),
+    ("load dev lo", "", 83),
+)
+
+
+def attempt(words, text, number):
+    """Runs it without memory for that allocation; and how many it has made."""
+    with tempfile.NamedTemporaryFile("r") as told:
+        done = subprocess.run([world.XLB, *words.split()], input=text, capture_output=True,
+                              text=True, check=False,
+                              env=dict(os.environ, LD_PRELOAD=SHIM, NOMEMORY=str(number),
+                                       NOMEMORY_COUNT=told.name))
+        return done, int(told.read() or 0)
+
+
+def reset(seen):
+    xlb("restore", "-", text=STATE, status=0)
+    xlb("flow", "flush", status=0)
+    return seen.snapshot()
+
+
+def wrong_with(done, shown):
+    """What is wrong with how a run says that it lacked memory; it may have done without."""
+    if done.returncode == 0:
+        return [] if done.stdout == shown else [f"says {done.stdout} and nothing of memory"]
+    if done.returncode != 2:
+        return [f"ended with {done.returncode}: {done.stderr}"]
+    if done.stderr.count("\n") != 1 or not done.stderr.startswith("xlb: "):
+        return [f"does not say so in one line: {done.stderr}"]
+    return []
+
+
+def check_shows(case, seen):
+    words, text, step = case
+    before = seen.snapshot()
+    done, count = attempt(words, text, 0)
+    wrong = [] if done.returncode == 0 and count else [f"{done.returncode} {done.stderr}"]
+    for number in range(1, count + 1, step):
+        wrong += [f"{number}: {each}" for each in
+                  wrong_with(attempt(words, text, number)[0], done.stdout)]
+    if seen.snapshot() != before:
+        wrong.append("something has changed")
+    tap.equal(wrong[:8], [], f"{words}: {(count + step - 1) // step} of {count} allocations")
+
+
+def check_changes(case, seen):
+    words, text, step = case
+    before = reset(seen)
+    done, count = attempt(words, text, 0)
+    after, shown = Logical(seen).meaning(), done.stdout
+    wrong = [] if done.returncode == 0 and count else [f"{done.returncode} {done.stderr}"]
+    before = reset(seen)
+    for number in range(1, count + 1, step):
+        done, _ = attempt(words, text, number)
+        wrong += [f"{number}: {each}" for each in wrong_with(done, shown)]
+        if seen.snapshot() == before and done.returncode:
+            continue
+        now = Logical(seen)
+        wrong += [f"{number}: {each}" for each in now.faults()]
+        if done.returncode == 0 and now.meaning() != after:
+            wrong.append(f"{number}: not what it comes to with memory")
+        before = reset(seen)
+    tap.equal(wrong[:8], [], f"{words}: {(count + step - 1) // step} of {count} allocations")
+
+
+def main():
+    if not os.path.exists(SHIM):
+        world.skip_all("make check builds nomemory.so")
+    world.enter()
+    os.environ["XLB_OBJECT"] = world.OBJECT
+    maps_make()
+    seen = World()
+    reset(seen)
+    for case in SHOWS:
+        check_shows(case, seen)
+    for case in CHANGES:
+        check_changes(case, seen)
+    tap.done()
+
+
+main()
