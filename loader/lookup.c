@@ -159,6 +159,8 @@ static enum status question_answer(struct context *context, const struct args *a
 	error = object_load(&wish, &object);
 	if (error == -EPROTO)
 		return args_fail(args, STATUS_REFUSED, "%s: " OBJECT_OTHER_ABI, path, XLB_ABI);
+	if (error == -EROFS)
+		return maps_fail(args, &state->maps, error);
 	if (error)
 		return args_fail(args, STATUS_REFUSED, "%s: %s", path,
 				 privilege_explain(error, PRIVILEGE_LOAD));

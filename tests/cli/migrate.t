@@ -52,6 +52,8 @@ RECORD = {"source": bytes((198, 51, 100, 7)), "destination": bytes((192, 0, 2, 1
 REMEMBERED = {"seen": 123, "slot": 17, "backend": 2, "generation": 1, "direction": 1}
 
 
+TOOLS = os.pathsep.join([os.path.join(world.ROOT, "loader"), os.path.join(world.ROOT, "scripts"),
+                         os.environ["PATH"]])
 PROGRAM_PIN = "xlb_program_"
 
 
@@ -161,6 +163,32 @@ def check_moved(model):
     tap.ok("10.0.0.2:8080 service 192.0.2.1:80/tcp weight 1 state up" in
            xlb("backend", "show", status=0).stdout, "and can be changed")
     tap.equal(load().returncode, 0, "to load once more is to replace")
+    old.close()
+
+
+def check_tools(model):
+    """What looks at the maps of the version before says so, each in one line."""
+    old = prepare(model)
+    with tempfile.NamedTemporaryFile("w") as config, tempfile.NamedTemporaryFile("w") as empty:
+        config.write(f"probe {WEB} tcp\n")
+        config.flush()
+        wrong = []
+        for words in ("xlb-service show", "xlb-service del " + WEB, "xlb-backend show",
+                      f"xlb-backend add 10.0.0.9 service {WEB}", "xlb-backend drain 10.0.0.1",
+                      "xlb-stat", "xlb-top -b -n 1", "xlb-metrics", "xlb-save",
+                      f"xlb-restore {empty.name}", f"xlb-restore -n {empty.name}",
+                      f"xlb-probe {config.name}"):
+            done = subprocess.run(words.split(), capture_output=True, text=True, check=False,
+                                  timeout=20, env=dict(os.environ, PATH=TOOLS))
+            if done.returncode != 2 or done.stdout or done.stderr.count("\n") != 1 or \
+                    f"are of ABI {model.older}, and this xlb speaks {world.ABI}: xlb load dev IF " \
+                    "moves them on" not in done.stderr:
+                wrong.append((words, done.returncode, done.stderr))
+        tap.equal(wrong, [], "before, every tool refuses, in one line")
+        done = subprocess.run(["xlb-doctor", "maps"], capture_output=True, text=True, check=False,
+                              env=dict(os.environ, PATH=TOOLS))
+        tap.ok(done.returncode == 5 and f"are of ABI {model.older}" in done.stdout,
+               "and the doctor finds it", done.stdout, done.stderr)
     old.close()
 
 
@@ -362,6 +390,7 @@ def main():
     model = make_model()
     for model.older in OLDER_ABIS:
         check_moved(model)
+        check_tools(model)
         check_real(model)
     check_another_interface(model)
     check_maps_alone(model)

@@ -307,6 +307,33 @@ def check_unknown():
               "the pin of a program that has left otherwise goes with the next load")
 
 
+def check_read_only():
+    """A bpf file system that is read-only: what shows shows, all else is refused."""
+    prepare(user=0)
+    before = seen()
+    world.sh("mount", "-o", "remount,ro", "/sys/fs/bpf")
+    wrong = []
+    for words, wanted in TABLE:
+        program = words.split()[0]
+        # Nothing is to be written for these.
+        if words in ("xlb-down UP", "xlb unload dev v0"):
+            continue
+        done = run(words.replace("SAVED", "/run/saved.xlb").replace("UP", "/run/up.conf"),
+                   " ".join(ROOT), 0)
+        if wanted == LOOK or words.startswith("xlb -n"):
+            if done.returncode:
+                wrong.append((words, done.returncode, done.stderr))
+        else:
+            lines = [line for line in done.stderr.splitlines() if not line.startswith("+ ")]
+            if done.returncode != 2 or len(lines) != 1 or \
+                    not lines[0].startswith(f"{program}: ") or \
+                    "read-only: mount -o remount,rw /sys/fs/bpf" not in lines[0]:
+                wrong.append((words, done.returncode, done.stderr))
+    tap.equal(wrong, [], "on a read-only file system commands show, and change nothing")
+    world.sh("mount", "-o", "remount,rw", "/sys/fs/bpf")
+    tap.equal(seen(), before, "nothing has changed")
+
+
 def check_probe():
     """A prober that finds a backend down, with no more than what shows."""
     prepare()
@@ -330,6 +357,7 @@ def main():
         check_clock()
         check_modes()
         check_unknown()
+        check_read_only()
         check_probe()
     tap.done()
 
