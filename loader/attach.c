@@ -4,13 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
-#include <linux/magic.h>
 
 #include "command.h"
+#include "folder.h"
 #include "link.h"
 #include "migrate.h"
 #include "place.h"
@@ -19,8 +16,6 @@
 #include "sizing.h"
 #include "sysctl.h"
 #include "warn.h"
-
-#define BPFFS "/sys/fs/bpf"
 
 /* Who it is about, and with which maps. */
 struct attach {
@@ -98,50 +93,6 @@ static enum status attached_check(const struct args *args, const struct attach *
 	return STATUS_DONE;
 }
 
-/* As ip(8) does; without it nothing can be pinned. */
-static int bpffs_mount(const char *folder)
-{
-	struct statfs about;
-
-	if (strncmp(folder, BPFFS, strlen(BPFFS)))
-		return 0;
-	if (statfs(BPFFS, &about))
-		return -errno;
-	if (about.f_type == BPF_FS_MAGIC)
-		return 0;
-	return mount("bpf", BPFFS, "bpf", 0, "mode=0700") ? -errno : 0;
-}
-
-static bool folder_holds(const char *folder)
-{
-	struct maps maps;
-
-	return !maps_find(&maps, folder);
-}
-
-/* Makes and locks the folder of a new set of maps. */
-static int folder_make(struct attach *attach)
-{
-	char *folder = attach->maps.folder;
-	struct statfs about;
-	int err;
-
-	if (!*folder)
-		strcpy(folder, MAPS_OWN_FOLDER);
-	err = bpffs_mount(folder);
-	if (err)
-		return err;
-	attach->made = !mkdir(folder, 0700);
-	if (!attach->made && errno != EEXIST)
-		return -errno;
-	attach->maps.lock = maps_lock(folder);
-	if (attach->maps.lock < 0)
-		return attach->maps.lock;
-	/* Another xlb may have had the lock before. */
-	attach->fresh = !folder_holds(folder);
-	return fstatfs(attach->maps.lock, &about) || about.f_type != BPF_FS_MAGIC ? -EMEDIUMTYPE : 0;
-}
-
 static enum status object_attach(const struct args *args, const struct attach *attach,
 				 const struct object_wish *wish, enum netlink_xdp_mode mode)
 {
@@ -202,12 +153,14 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 	if (opened && opened != -ENOENT && opened != -ENODATA && opened != -EPROTO &&
 	    opened != -EINPROGRESS)
 		return maps_fail(args, &attach->maps, opened);
-	if (opened == -ENOENT)
-		err = folder_make(attach);
+	/* Where nobody has named it, somebody may have made it before us. */
+	if (attach->maps.lock >= 0 && !attach->pin && !getenv("XLB_PIN"))
+		err = folder_check(attach->maps.lock);
+	if (!err && opened == -ENOENT)
+		err = folder_make(&attach->maps, &attach->made, &attach->fresh);
 	if (err)
 		status = args_fail(args, STATUS_REFUSED, "%s: %s", attach->maps.folder,
-				   err == -EMEDIUMTYPE ? "not on a bpf file system"
-						       : privilege_explain(err, PRIVILEGE_ADMIN));
+				   folder_explain(err));
 	else
 		status = attach->link.ifindex ? attach_look_again(args, attach) : STATUS_DONE;
 	if (!status)

@@ -122,6 +122,22 @@ batch_run() { # WORDS [OPTION]...
 	return $status
 }
 
+# Puts a text in the place of a file, in one step: who reads it finds the old or the new
+# one.  Nothing is written through a link that somebody has planted, neither where the new
+# file begins (noclobber) nor in the place of the old one.
+file_replace() { # FILE TEXT
+	new=$(mktemp -u -- "$1.XXXXXX") || return
+	(
+		set -C
+		umask 022
+		printf %s "$2" >"$new"
+	) || return
+	mv -fT -- "$new" "$1" || {
+		rm -f -- "$new"
+		return 1
+	}
+}
+
 # What has been counted, for tables: [backends, stats].
 counters_show() { # [service SERVICE]
 	[ "${1-service}" = service ] || die 1 "$1: unknown keyword, not one of: service"

@@ -30,7 +30,7 @@ name_take() { # WORD
 
 # Nobody else goes up or down meanwhile: the lock ends with this process.
 record_lock() {
-	mkdir -p "$run" 2>/dev/null || :
+	(umask 022 && mkdir -p "$run") 2>/dev/null || :
 	[ -w "$run" ] || die 2 "$run: cannot be written: run as root"
 	exec 9<"$run"
 	flock 9
