@@ -193,8 +193,8 @@ uninstall:
 
 clean:
 	rm -f bpf/*.o loader/*.o loader/xlb loader/xlb-probe loader/object.path \
-		tests/bench/*.o tests/bench/bench tests/kernels/verify $(NET_PROGRAMS) tests/cli/*.o tests/cli/*.so \
-		$(UNIT_TESTS) tests/soak/log $(FUZZERS) $(FUZZ_REPLAYS)
+		tests/bench/*.o tests/bench/bench tests/kernels/verify $(NET_PROGRAMS) \
+		tests/cli/*.o tests/cli/*.so $(UNIT_TESTS) tests/soak/log $(FUZZERS) $(FUZZ_REPLAYS)
 	rm -rf $(FUZZ_OBJECTS)
 
 include tests/fuzz/helper/rules.mk
