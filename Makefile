@@ -136,7 +136,7 @@ check-kernels: deps
 # Floods of full size, and what rate connections keep in them: for a machine of its own.
 check-faults: deps
 	@$(MAKE) --no-print-directory all $(NET_PROGRAMS)
-	FAULTS=whole prove --exec '' -v tests/net/fault_flood.t
+	FAULTS=whole prove --exec '' -v tests/net/fault_flood.t tests/net/fault_table.t
 
 # Changes under traffic for so long; SEED=N repeats what a log begins with.
 soak: MINUTES = 10

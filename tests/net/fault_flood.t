@@ -62,11 +62,6 @@ during() {
 	diag "$name: $rate answers a second"
 }
 
-told() { # WHAT
-	# shellcheck disable=SC2154 # of flood()
-	printf '%s\n' "$report" | sed -n "s/^$1 //p"
-}
-
 # check_flood NAME KIND ADDRESS PORT: all of it arrives, so the connections have stood all
 # of it.
 check_flood() {

@@ -59,3 +59,7 @@ flood() { # { syn | ack | flows } ADDRESS PORT COUNT [RATE]
 	mac=$(ip -n balancer -j link show dev client | jq -r '.[0].address')
 	report=$("$NET/flood" client eth0 "$mac" "$@") || return
 }
+
+told() { # WHAT: of the last flood
+	printf '%s\n' "$report" | sed -n "s/^$1 //p"
+}
