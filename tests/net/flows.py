@@ -3,8 +3,8 @@
 """A client that keeps many flows going to echod.py and notices whatever happens
 to any of them.
 
-    flows.py hold SOCKET [PAUSE]    keep flows, take orders on a UNIX socket
-    flows.py ask SOCKET ORDER...    give one order, print the answer
+    flows.py hold SOCKET [PAUSE [PATIENCE]]    keep flows, take orders on a UNIX socket
+    flows.py ask SOCKET ORDER...               give one order, print the answer
 
 Orders:
     open GROUP PROTOCOL ADDRESS PORT COUNT   begin flows (tcp, udp), all of one group
@@ -15,7 +15,8 @@ Orders:
     close GROUP                              end them
 
 Each flow sends its own identity and a number about every PAUSE seconds (0.4), and knows
-the backend by the name in the answer.  check answers once every flow of the group has
+the backend by the name in the answer.  A connection without an answer for PATIENCE
+seconds (5) is taken for lost.  check answers once every flow of the group has
 exchanged something that was sent after the order, or has failed to:
 
     flows N     in the group
@@ -37,7 +38,7 @@ import time
 
 TCP_STALLED = 5.0   # seconds without an answer: a connection is lost
 UDP_LOST = 3.0      # seconds without an answer: a datagram is lost, not just late
-SILENT = 8.0        # seconds that check waits for answers
+SILENT = 3.0        # seconds that check waits for answers, beyond a connection's patience
 ASKED = 60.0        # seconds that the asker waits
 TICK = 0.02         # seconds between looks at what check waits for
 CONNECTING = 32     # connections begun side by side; a veth's ring is short
@@ -127,7 +128,7 @@ class Check:
     def __init__(self, flows, asker):
         self.asker = asker
         self.flows = flows
-        self.deadline = time.monotonic() + SILENT
+        self.deadline = time.monotonic() + Connection.patience + SILENT
         # An answer under way may be to a message older than the order.
         self.enough = {flow: flow.answers + 2 for flow in flows}
 
@@ -312,4 +313,6 @@ def ask(path, words):
 
 if __name__ == "__main__":
     role, path, *words = sys.argv[1:]
+    if role == "hold" and len(words) > 1:
+        Connection.patience = float(words.pop())
     sys.exit(Holder(path, *words).hold() if role == "hold" else ask(path, words))

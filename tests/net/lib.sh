@@ -235,6 +235,14 @@ backend6() { # NUMBER
 	echo "fd00:2:$1::2"
 }
 
+topology_backend() { # NUMBER: of topology_routed
+	host "b$1"
+	wire balancer "b$1" "b$1" eth0
+	address balancer "b$1" "10.2.$1.1/24" "fd00:2:$1::1/64"
+	address "b$1" eth0 "$(backend4 "$1")/24" "$(backend6 "$1")/64"
+	default_route "b$1" "10.2.$1.1" "fd00:2:$1::1"
+}
+
 # client eth0 -- client balancer b1 -- eth0 b1, b2 -- eth0 b2, ...
 topology_routed() { # BACKENDS
 	router balancer
@@ -244,11 +252,7 @@ topology_routed() { # BACKENDS
 	address client eth0 10.1.0.2/24 fd00:1::2/64
 	default_route client 10.1.0.1 fd00:1::1
 	for n in $(seq "$1"); do
-		host "b$n"
-		wire balancer "b$n" "b$n" eth0
-		address balancer "b$n" "10.2.$n.1/24" "fd00:2:$n::1/64"
-		address "b$n" eth0 "$(backend4 "$n")/24" "$(backend6 "$n")/64"
-		default_route "b$n" "10.2.$n.1" "fd00:2:$n::1"
+		topology_backend "$n"
 	done
 }
 
