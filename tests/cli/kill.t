@@ -89,6 +89,14 @@ FILE = tempfile.NamedTemporaryFile("w")
 FILE.write(RESTORED)
 FILE.flush()
 
+# Of all services and of one, where a client finds several.
+RULES = STATE + f"""\
+acl add 10.0.0.0/8 deny
+acl add 10.1.0.0/16 allow service {WEB}
+acl add 11.0.0.0/8 deny service {WEB}
+acl add 2001:db8::/32 deny
+"""
+
 # What runs before, and the lines of the call that is killed.
 CASES = (
     ("backend add", STATE, [f"backend add 10.0.0.4:8080 service {WEB}"]),
@@ -197,6 +205,21 @@ CASES = (
      ["service change 192.0.2.4:80/tcp mode dnat", "config set nat4 none"]),
     ("ipip to dr, and no source any more", MODES + "service change 192.0.2.4:80/tcp mode ipip\n",
      ["service change 192.0.2.4:80/tcp mode dr", "config set tunnel4 none"]),
+    ("the first rule", STATE, ["acl add 10.0.0.0/8 deny"]),
+    ("rules of all and of one", STATE,
+     ["acl add 0.0.0.0/0 deny", "acl add 10.0.0.0/8 allow", "acl add 11.0.0.0/8 allow",
+      f"acl add 10.1.0.0/16 deny service {WEB}", f"acl add 0.0.0.0/0 allow service {WEB}"]),
+    ("rules turned over", RULES,
+     ["acl del 10.0.0.0/8", "acl add 0.0.0.0/0 deny", "acl del 2001:db8::/32",
+      f"acl change 10.1.0.0/16 deny service {WEB}", f"acl add 10.0.0.0/8 allow service {WEB}",
+      f"acl del 11.0.0.0/8 service {WEB}"]),
+    ("the last rules of a service", RULES,
+     [f"acl del {prefix} service {WEB}" for prefix in ("10.1.0.0/16", "11.0.0.0/8")]),
+    ("a service with rules deleted", RULES, [f"service del {WEB}"]),
+    ("a service with rules replaced", RULES,
+     [f"service del {WEB}", f"service add {WEB} table 251", f"acl add 10.0.0.0/8 deny service {WEB}",
+      f"backend add 10.0.0.1:80 service {WEB}"]),
+    ("a limit", STATE, [f"service change {WEB} limit 5 burst 9"]),
     ("a restore", MODES, ["# of many changes", f"restore {FILE.name}"]),
 )
 
@@ -242,7 +265,8 @@ def kill_at(case, place, before, after):
     if done.returncode != -9:
         return [f"was not killed at {place}: {done.returncode} {done.stderr}"]
     killed = Logical(seen)
-    faults = killed.faults() + killed.unarmed(started, jiffies) + killed.unrecorded(started)
+    faults = (killed.faults() + killed.unarmed(started, jiffies) + killed.unrecorded(started)
+              + killed.misjudged(before, after))
     return faults + repaired(seen, started, jiffies, batch, before, after)
 
 

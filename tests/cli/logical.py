@@ -3,9 +3,12 @@
 
 import world
 
-SERVICE_FIELDS = ("mode", "hash", "settle", "fail", "warmup")
+SERVICE_FIELDS = ("mode", "hash", "settle", "fail", "warmup", "limit", "burst")
 DNAT, NAT = 1, 2
 TUNNELS = (4, 5)
+ALLOW, DENY = 1, 2
+# Whom rules are asked for.
+CLIENTS = [bytes((10, 1, 2, 3)), bytes((10, 2, 3, 4)), bytes((11, 1, 1, 1)), bytes((9, 9, 9, 9))]
 
 
 def family_end(key):
@@ -33,6 +36,30 @@ class Logical:
         self.config = seen.maps["xlb_config"].get(0)
         self.vips = {bytes(key["address"]): (value["services"], value["echo"])
                      for key, value in seen.maps["xlb_vips"].items()}
+
+        self.rules = {(key["service"], bytes(key["address"]), value["length"]): value["action"]
+                      for name in ("xlb_acl4", "xlb_acl6") for key, value in seen.maps[name].items()}
+
+    def rule_of(self, number, client):
+        """(length, whether of a service, action) of the longest prefix with the client."""
+        found = [(length, number > 0, action)
+                 for (owner, address, length), action in self.rules.items()
+                 if owner == number and len(address) == len(client) and
+                 not (int.from_bytes(address, "big") ^ int.from_bytes(client, "big"))
+                 >> (8 * len(client) - length)]
+        return max(found, default=(-1, False, ALLOW))
+
+    def verdicts(self):
+        """What a packet of each client finds at each IPv4 service."""
+        return {(family_end(key), client):
+                max(self.rule_of(0, client) if self.config["rules4"] else (-1, False, ALLOW),
+                    self.rule_of(value["number"], client) if value["rules"]
+                    else (-1, False, ALLOW))[2]
+                for key, value, _ in self.services if key["family"] == "4" for client in CLIENTS}
+
+    def owners(self):
+        """Services by the numbers of their rules."""
+        return {value["number"]: family_end(key) for key, value, _ in self.services} | {0: None}
 
     def name(self, number):
         """Who an id is: address and port."""
@@ -65,6 +92,9 @@ class Logical:
                                 value["cold"])
                                for key, value in self.backend_of.values()),
             "live": sorted(self.name(number) for number in self.live),
+            "rules": sorted(((address, length, action), str(self.owners().get(number, "gone")))
+                            for (number, address, length), action in self.rules.items()),
+            "verdicts": self.verdicts(),
             # Which of several is the first depends on how it came about.
             "replies": sorted((family_end(key), value["by_flow"],
                                (bytes(value["address"]), value["port"]) if not value["by_flow"]
@@ -161,9 +191,29 @@ class Logical:
                     for other, kind in others)):
                 yield number
 
+    def leftovers_of_rules(self):
+        counts = {("all", 4): self.config["rules4"], ("all", 16): self.config["rules6"]}
+        counts |= {value["number"]: value["rules"] for _, value, _ in self.services
+                   if value["number"]}
+        real = dict.fromkeys(counts, 0)
+        for number, address, _ in self.rules:
+            owner = number or ("all", len(address))
+            real[owner] = real.get(owner, 0) + 1
+        numbers = [value["number"] for _, value, _ in self.services if value["number"]]
+        found = [f"{counts} rules are counted, there are {real}"] if counts != real else []
+        found += ["rules are updating"] if self.config["rules_updating"] else []
+        return found + (["two services with a number"] if len(numbers) > len(set(numbers)) else [])
+
+    def misjudged(self, before, after):
+        """Clients that are treated neither as before nor as they are to be."""
+        return [f"{where}: {verdict}" for where, verdict in self.verdicts().items()
+                if verdict not in (before["verdicts"].get(where, verdict),
+                                   after["verdicts"].get(where, verdict))][:3]
+
     def leftovers(self):
         """What a finished writer does not leave."""
         found = [f"updating: {key}" for key, value, _ in self.services if value["updating"]]
+        found += self.leftovers_of_rules()
         found += [f"live without a backend: {number}" for number in self.live
                   if number not in self.backend_of]
         found += [f"reply of nobody: {key}" for key, value in self.replies

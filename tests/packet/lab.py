@@ -219,6 +219,24 @@ class Lab:
         vips, key = self.maps["xlb_vips"], {"address": mapped(address)}
         vips.set(key, {"services": (vips.get(key) or {"services": 0})["services"] + 1})
 
+    def guard(self, service, **fields):
+        """More fields of a service: its number, how many rules it has, its limit."""
+        service.services.set(service.key, service.services.get(service.key) | fields)
+
+    def rule(self, prefix, action, service=None):
+        """For the service, which has a number, or for all; counted where packets look."""
+        address, length = prefix.split("/")
+        version = family(address)
+        number = service.services.get(service.key)["number"] if service else 0
+        self.maps[f"xlb_acl{version}"].set(
+            {"bits": 32 + int(length), "service": number, "address": packed(address)},
+            {"action": self.numbers[f"XLB_{action.upper()}"], "length": int(length)})
+        if service:
+            self.guard(service, rules=1)
+        else:
+            config = self.maps["xlb_config"]
+            config.set(0, config.get(0) | {f"rules{version}": 1})
+
     def owners(self, service, pairs):
         """Slot by slot: (current, previous)."""
         slots = [{"current": current, "previous": previous} for current, previous in pairs]

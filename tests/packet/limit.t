@@ -1,0 +1,199 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: GPL-2.0-only
+"""What one source may open at a service: a token bucket, filled by a clock.
+
+Buckets are put where the clock cannot get within the test, or judged by how much of it
+has gone by.
+"""
+
+import ipaddress
+import time
+
+from scapy.layers.inet6 import IPv6ExtHdrDestOpt
+from scapy.layers.inet import IPOption_NOP
+
+import tap
+from errors import error, packet_of
+from frame import TAGS, fragments, frame
+from lab import DROP, VERSIONS, VIPS, Lab, mapped
+from modes import KINDS, Kind, start
+
+lab = Lab()
+SECOND = 10 ** 9
+NUMBER = 5
+# Of a limit of 1, more than any test takes.
+FAR = 10 ** 6
+
+
+def limited(kind, protocol="tcp", limit=1, burst=4, **more):
+    way = start(lab, kind, protocol)
+    lab.guard(way.service, number=NUMBER, limit=limit, burst=burst, **more)
+    return way
+
+
+def source_of(client):
+    """As it is remembered: of IPv6 the first half."""
+    address = mapped(client)
+    return {"address": address if ":" not in client else address[:8] + bytes(8),
+            "service": NUMBER}
+
+
+def bucket(client):
+    found = lab.maps["xlb_limits"].get(source_of(client))
+    return found and found["full_at"]
+
+
+def fill(client, seconds):
+    """The bucket is full again so far from now."""
+    full_at = max(time.monotonic_ns() + round(seconds * SECOND), 1)
+    lab.maps["xlb_limits"].set(source_of(client), {"full_at": full_at})
+    return full_at
+
+
+def passes(data):
+    """Whether it passes, or is limited: nothing else."""
+    lab.maps["xlb_drops"].clear()
+    verdict, _ = lab.run(data)
+    counted = lab.drops()
+    assert counted == ({"limited": 1} if verdict == DROP else {}), counted
+    return verdict != DROP
+
+
+def how_many(data, most=50):
+    """How many pass until one does not."""
+    for count in range(most):
+        if not passes(data):
+            return count
+    return most
+
+
+def check_burst(kind):
+    """A bucket that nobody has used is full."""
+    name = str(kind)
+    way = limited(kind, burst=FAR)
+    before = time.monotonic_ns()
+    way.check(f"{name}: a SYN", flags="S")
+    after = time.monotonic_ns()
+    tap.ok(before + SECOND <= bucket(way.client) <= after + SECOND,
+           f"{name}: takes a second's worth of one", before, bucket(way.client), after)
+    for burst in (1, 2, 7):
+        way = limited(kind, burst=burst)
+        fill(way.client, -FAR)
+        begun = time.monotonic_ns()
+        count = how_many(way.asks(flags="S"))
+        more = (time.monotonic_ns() - begun) // SECOND + 1
+        tap.ok(burst <= count <= burst + more, f"{name}: a burst of {burst}", count)
+    fill(way.client, FAR)
+    lab.check_drop(f"{name}: one too many", way.asks(flags="S"), "limited")
+
+
+def check_kinds(kind):
+    """Only what opens a connection counts."""
+    name = str(kind)
+    way = limited(kind)
+    lab.run(way.asks(flags="S"))
+    lab.run(way.asks(flags="A"))
+    full_at = fill(way.client, FAR)
+    for flags in ("SA", "A", "PA", "FA", "R"):
+        tap.ok(passes(way.asks(flags=flags)), f"{name}: {flags} passes at any time")
+    for flags in ("S", "SEC", "SP"):
+        lab.check_drop(f"{name}: {flags} does not", way.asks(flags=flags), "limited")
+    odd = {"options": [IPOption_NOP()]} if kind.version == 4 \
+        else {"extensions": [IPv6ExtHdrDestOpt()]}
+    lab.check_drop(f"{name}: nor with options", way.asks(flags="S", **odd), "limited")
+    lab.check_drop(f"{name}: nor with a VLAN tag", way.asks(flags="S", tags=TAGS[1]), "limited")
+    about = error("port unreachable", packet_of(frame(**way.back())), way.vip)
+    tap.ok(passes(about), f"{name}: an error about an answer passes")
+    tap.equal(bucket(way.client), full_at, f"{name}: and none of these takes anything")
+
+
+def check_udp(version):
+    way = limited(Kind("dnat", version, version), "udp", burst=FAR)
+    full_at = fill(way.client, 1000)
+    for count in range(1, 4):
+        tap.ok(passes(way.asks()), f"IPv{version}: datagram {count} passes")
+        tap.equal(bucket(way.client), full_at + count * SECOND, f"IPv{version}: and is counted")
+    pieces = fragments(way.asks(payload=bytes(64)), 24, 5)
+    for piece in pieces:
+        tap.ok(passes(piece), f"IPv{version}: a fragment passes")
+    tap.equal(bucket(way.client), full_at + (3 + len(pieces)) * SECOND,
+              f"IPv{version}: each fragment is counted")
+    fill(way.client, 2 * FAR)
+    lab.check_drop(f"IPv{version}: a datagram too many", way.asks(), "limited")
+    for piece in pieces:
+        lab.check_drop(f"IPv{version}: a fragment too many", piece, "limited")
+    about = error("port unreachable", packet_of(frame(**way.back())), way.vip)
+    tap.ok(passes(about), f"IPv{version}: an error about an answer is not counted")
+
+
+def check_refill(version):
+    """So much of a burst as the clock has filled."""
+    way = limited(Kind("dnat", version, version), burst=1000)
+    for missing, wanted in ((995.5, 4), (999.5, 0), (990.5, 9)):
+        fill(way.client, missing)
+        begun = time.monotonic_ns()
+        count = how_many(way.asks(flags="S"))
+        more = (time.monotonic_ns() - begun) // (SECOND // 2)
+        tap.ok(wanted <= count <= wanted + more,
+               f"IPv{version}: {wanted} of 1000, {missing} seconds before it is full", count)
+    fill(way.client, -3600)
+    before = time.monotonic_ns()
+    tap.ok(passes(way.asks(flags="S")) and bucket(way.client) >= before + SECOND,
+           f"IPv{version}: it never gets more than full")
+
+
+def check_rates():
+    """A packet takes a second divided by the limit."""
+    for limit in (1, 2, 3, 7, 1000, 999999, 1000000):
+        way = limited(Kind("dnat", 4, 4), limit=limit, burst=4000000000)
+        full_at = fill(way.client, 1000)
+        passes(way.asks(flags="S"))
+        tap.equal(bucket(way.client), full_at + SECOND // limit, f"a limit of {limit}")
+
+
+def check_sources(version):
+    """Who shares a bucket, and who does not."""
+    way = limited(Kind("dnat", version, version))
+    client = ipaddress.ip_address(way.client)
+    fill(way.client, FAR)
+    neighbour = way.of(str(client + 1))
+    tap.equal(passes(neighbour.asks(flags="S")), version == 4,
+              f"IPv{version}: a neighbour has {'its own' if version == 4 else 'the same'}")
+    tap.equal(passes(way.asks(flags="S", sport=40001)), False,
+              f"IPv{version}: another port of the source has not")
+    far = way.of(str(client + (1 << 64 if version == 6 else 256)))
+    tap.ok(passes(far.asks(flags="S")), f"IPv{version}: another network has its own")
+    other = lab.service(VIPS[version], 81, current=1)
+    lab.guard(other, number=NUMBER + 1, limit=1, burst=4)
+    tap.ok(passes(way.asks(flags="S", dport=81)), f"IPv{version}: and so has another service")
+    lab.service(VIPS[version], 82, current=1)
+    tap.ok(passes(way.asks(flags="S", dport=82)), f"IPv{version}: one without has none")
+
+
+def check_order(version):
+    """What is not let in for another reason takes nothing."""
+    way = limited(Kind("dnat", version, version))
+    full_at = fill(way.client, FAR)
+    lab.check_drop(f"IPv{version}: cut short", way.asks(flags="S")[:-1], "bad_length")
+    lab.rule("0.0.0.0/0" if version == 4 else "::/0", "deny")
+    lab.check_drop(f"IPv{version}: denied", way.asks(flags="S"), "denied")
+    tap.equal(bucket(way.client), full_at, f"IPv{version}: neither takes anything")
+    lab.rule("0.0.0.0/0" if version == 4 else "::/0", "allow")
+    lab.check_drop(f"IPv{version}: allowed, and yet limited", way.asks(flags="S"), "limited")
+    lab.config()
+    before = lab.maps["xlb_limits"].dump()
+    lab.guard(way.service, limit=0)
+    way.check(f"IPv{version}: without a limit", flags="S")
+    tap.equal(lab.maps["xlb_limits"].dump(), before, f"IPv{version}: nothing is remembered")
+
+
+for kind in KINDS:
+    check_burst(kind)
+    check_kinds(kind)
+for version in VERSIONS:
+    check_udp(version)
+    check_refill(version)
+    check_sources(version)
+    check_order(version)
+check_rates()
+tap.done()
