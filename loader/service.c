@@ -65,7 +65,7 @@ static enum status limit_check(const struct args *args, struct keyword *limit,
 		return STATUS_DONE;
 	limit->number = 0;
 	if (!strcmp(limit->word, "off"))
-		return burst->given ? args_fail(args, STATUS_USAGE, "burst: without a limit")
+		return burst->given ? args_fail(args, STATUS_USAGE, "burst: of no limit")
 				    : STATUS_DONE;
 	if (!args_number(limit->word, 1, LIMIT_MAX, &limit->number))
 		return STATUS_DONE;
@@ -80,8 +80,6 @@ static enum status limit_set(const struct args *args, struct state *state,
 	struct xlb_service *value = &service->value;
 	int error;
 
-	if (given[BURST].given && !given[LIMIT].given && !value->limit)
-		return args_fail(args, STATUS_USAGE, "burst: without a limit");
 	if (given[LIMIT].given && !given[LIMIT].number)
 		value->burst = 0;
 	else if (given[BURST].given)
@@ -125,7 +123,7 @@ static enum status cmd_add(struct context *context, struct args *args)
 	    limit_check(args, &given[LIMIT], &given[BURST]))
 		return STATUS_USAGE;
 	if (given[BURST].given && !given[LIMIT].given)
-		return args_fail(args, STATUS_USAGE, "burst: without a limit");
+		return args_fail(args, STATUS_USAGE, "burst: of no limit: limit PPS");
 	state = session_edit(context, args);
 	if (!state)
 		return STATUS_REFUSED;
@@ -225,6 +223,8 @@ static enum status cmd_change(struct context *context, struct args *args)
 	if (!service)
 		return STATUS_REFUSED;
 	state = context->state;
+	if (given[BURST].given && !given[LIMIT].given && !service->value.limit)
+		return args_fail(args, STATUS_REFUSED, "burst: the service has no limit");
 	if (given[MODE].given && mode_set(args, state, service, given[MODE].number))
 		return STATUS_REFUSED;
 	if (limit_set(args, state, service, given))

@@ -24,6 +24,8 @@ backend add 10.0.0.1:8080 service {WEB}
 backend add 10.0.0.2:8080 service {WEB} weight 3
 backend add 10.0.0.9 service 192.0.2.2:*/udp
 backend add [fd00::1] service [2001:db8::1]:80/tcp
+acl add 10.0.0.0/8 deny
+acl add 10.0.0.0/16 allow service {WEB}
 """
 
 # {status, words, message}: bad command lines, which never look at the maps ...
@@ -91,12 +93,54 @@ USAGE = (
     (1, "service add 192.0.2.3:80/tcp settle -1", "settle -1: not a number from 0 to 86400"),
     (1, "service add 192.0.2.3:80/tcp settle 30s", "settle 30s: not a number from 0 to 86400"),
     (1, "service add 192.0.2.3:80/tcp warmup 65536", "warmup 65536: not a number from 0 to 65535"),
+    (1, "service add 192.0.2.3:80/tcp limit", "limit: needs a value"),
+    (1, "service add 192.0.2.3:80/tcp limit 0", "limit 0: neither off nor a number from 1 to "
+                                                "1000000"),
+    (1, "service add 192.0.2.3:80/tcp limit 1000001", "limit 1000001: neither off nor a number"),
+    (1, "service add 192.0.2.3:80/tcp limit 5/s", "limit 5/s: neither off nor a number"),
+    (1, "service add 192.0.2.3:80/tcp limit on", "limit on: neither off nor a number"),
+    (1, "service add 192.0.2.3:80/tcp limit 5 burst 0", "burst 0: not a number from 1 to 1000000"),
+    (1, "service add 192.0.2.3:80/tcp limit off burst 5", "burst: of no limit"),
+    (1, "service add 192.0.2.3:80/tcp burst 5", "burst: of no limit: limit PPS"),
     (1, "service warm up", "xlb: service warm: up: nothing more is expected here"),
     (1, "service add 192.0.2.3:80/tcp fail", "fail: needs a value"),
     (1, "service add 192.0.2.3:80/tcp fail up", "fail up: not one of: open, closed"),
     (1, "service change 192.0.2.3:80/tcp", "nothing to change: mode MODE, hash HASH, table SIZE"),
     (1, f"service del {WEB} now", f"xlb: service del {WEB}: now: nothing more is expected here"),
     (1, f"service show {WEB} {WEB}", "nothing more is expected here"),
+
+    (1, "acl allow 10.0.0.0/8", "xlb: acl: allow: unknown command, not one of: add, change, del, "
+                                "show, help"),
+    (1, "acl add", "xlb: acl add: which prefix? ADDRESS[/LENGTH]"),
+    (1, "acl add 10.0.0.0/8", "xlb: acl add 10.0.0.0/8: allow or deny is to follow"),
+    (1, "acl add 10.0.0.0/8 drop", "xlb: acl add 10.0.0.0/8: drop: neither allow nor deny"),
+    (1, "acl add 10.0.0.0/8 service", "service: neither allow nor deny"),
+    (1, "acl add 10.0.0.0/8 deny all", "all: unknown keyword, not one of: service"),
+    (1, "acl add 10.0.0.0/8 deny service", "service: needs a value"),
+    (1, "acl add 10.0.0.0/8 deny service web", "service web: not ADDRESS:PORT/PROTOCOL"),
+    (1, f"acl add 10.0.0.0/8 deny service {WEB} service {WEB}", "service: given twice"),
+    (1, "acl add 10.0.0.1/8 deny", "xlb: acl add 10.0.0.1/8: bits are set behind the prefix"),
+    (1, "acl add 10.0.0.0/31.0 deny", "the length is not a number from 0 to 32"),
+    (1, "acl add 10.0.0.0/33 deny", "the length is not a number from 0 to 32"),
+    (1, "acl add 10.0.0.0/-1 deny", "the length is not a number from 0 to 32"),
+    (1, "acl add 10.0.0.0/ deny", "the length is not a number from 0 to 32"),
+    (1, "acl add 10.0.0.0/255.0.0.0 deny", "the length is not a number from 0 to 32"),
+    (1, "acl add 10.0.0/24 deny", "not a.b.c.d[/LENGTH] or IPv6[/LENGTH]"),
+    (1, "acl add 10.0.0.0:80 deny", "not a.b.c.d[/LENGTH] or IPv6[/LENGTH]"),
+    (1, "acl add /8 deny", "not a.b.c.d[/LENGTH] or IPv6[/LENGTH]"),
+    (1, "acl add * deny", "not a.b.c.d[/LENGTH] or IPv6[/LENGTH]"),
+    (1, "acl add www.example.org deny", "not a.b.c.d[/LENGTH] or IPv6[/LENGTH]"),
+    (1, f"acl add {'1' * 80} deny", "the address is too long"),
+    (1, "acl add 2001:db8::/129 deny", "the length is not a number from 0 to 128"),
+    (1, "acl add 2001:db8::1/127 deny", "bits are set behind the prefix"),
+    (1, "acl add [2001:db8::]/32 deny", "an IPv6 prefix stands without [ ]"),
+    (1, "acl add ::ffff:10.0.0.0/104 deny", "an IPv4 prefix stands without ::ffff:"),
+    (1, "acl change 10.0.0.0/8", "allow or deny is to follow"),
+    (1, "acl del", "xlb: acl del: which prefix? ADDRESS[/LENGTH]"),
+    (1, "acl del 10.0.0.0/8 deny", "deny: unknown keyword, not one of: service"),
+    (1, "acl show 10.0.0.0/8 10.0.0.0/9", "10.0.0.0/9: unknown keyword, not one of: service"),
+    (1, "acl show web", "not a.b.c.d[/LENGTH] or IPv6[/LENGTH]"),
+    (1, "acl show service", "service: needs a value"),
 
     (1, "backend add", "xlb: backend add: which backend? ADDRESS[:PORT]"),
     (1, "backend add 10.0.0", "xlb: backend add 10.0.0: the address is not a.b.c.d or [IPv6]"),
@@ -168,6 +212,21 @@ REFUSED = (
     (2, f"service change {WEB} table 257", "table: cannot change while the service has backends"),
     (2, "service del 192.0.2.3:80/tcp", "xlb: service del 192.0.2.3:80/tcp: no such service"),
     (2, "service show 192.0.2.3:80/tcp", "no such service"),
+    (2, f"service change {WEB} burst 5", "burst: the service has no limit"),
+    (2, f"service change {WEB} settle 9 burst 5", "burst: the service has no limit"),
+
+    (2, "acl add 10.0.0.0/8 allow", "xlb: acl add 10.0.0.0/8: exists already"),
+    (2, f"acl add 10.0.0.0/16 deny service {WEB}", "exists already"),
+    (2, "acl add 10.0.0.0/8 deny service 192.0.2.3:80/tcp", "service 192.0.2.3:80/tcp: no such "
+                                                            "service"),
+    (2, f"acl add 2001:db8::/32 deny service {WEB}", f"service {WEB}: not of the prefix's family"),
+    (2, "acl change 10.0.0.0/16 deny", "no such rule for all services"),
+    (2, f"acl change 10.0.0.0/8 allow service {WEB}", "the service has no such rule"),
+    (2, "acl del 10.0.0.0/9", "no such rule for all services"),
+    (2, "acl del 10.1.0.0/16", "no such rule for all services"),
+    (2, "acl show 10.0.0.0/9", "xlb: acl show 10.0.0.0/9: no such rule"),
+    (2, f"acl show 10.0.0.0/8 service {WEB}", "no such rule"),
+    (2, "acl show service 192.0.2.3:80/tcp", "no such service"),
 
     (2, "backend add 10.0.0.3", "xlb: backend add 10.0.0.3: of which of the 3 services?"),
     (2, "backend add 10.0.0.3 service 192.0.2.1:81/tcp",
@@ -324,6 +383,22 @@ def check_full():
               seen.snapshot(), seen)
 
 
+def check_full_of_rules():
+    """Those of services and of all have one place; what is full can still be changed."""
+    maps_remove()
+    sizes = dict(world.SIZES, xlb_acl4=3)
+    maps_make(sizes=sizes)
+    seen = World(sizes=sizes)
+    xlb("-batch", "-", status=0, text=f"service add {WEB} table 251\nacl add 10.0.0.0/8 deny\n"
+        f"acl add 10.1.0.0/16 allow service {WEB}\nacl add 10.0.0.0/16 allow service {WEB}\n")
+    for words in ("acl add 10.2.0.0/16 deny", f"acl add 10.2.0.0/16 deny service {WEB}"):
+        check((2, words, "xlb_acl4 is full (3 entries)"), seen.snapshot(), seen)
+    for words in ("acl change 10.0.0.0/8 allow", "acl add ::/0 deny",
+                  f"acl del 10.1.0.0/16 service {WEB}", "acl add 10.3.0.0/16 deny"):
+        done = xlb(*words.split())
+        tap.equal((done.returncode, done.stderr), (0, ""), f"where it is full: {words}")
+
+
 def check_without_maps():
     maps_remove()
     for words, message in (
@@ -447,6 +522,7 @@ def main():
     check_hostile(seen)
     check_shared(seen)
     check_full()
+    check_full_of_rules()
     check_without_maps()
     check_two_sets()
     check_other_maps()
