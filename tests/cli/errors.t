@@ -117,7 +117,7 @@ USAGE = (
     (1, "acl add 10.0.0.0/8 service", "service: neither allow nor deny"),
     (1, "acl add 10.0.0.0/8 deny all", "all: unknown keyword, not one of: service"),
     (1, "acl add 10.0.0.0/8 deny service", "service: needs a value"),
-    (1, "acl add 10.0.0.0/8 deny service web", "service web: not ADDRESS:PORT/PROTOCOL"),
+    (1, "acl add 10.0.0.0/8 deny service web", "service web: the address is not a.b.c.d or [IPv6]"),
     (1, f"acl add 10.0.0.0/8 deny service {WEB} service {WEB}", "service: given twice"),
     (1, "acl add 10.0.0.1/8 deny", "xlb: acl add 10.0.0.1/8: bits are set behind the prefix"),
     (1, "acl add 10.0.0.0/31.0 deny", "the length is not a number from 0 to 32"),
