@@ -51,14 +51,6 @@ static __always_inline void count_in(const struct packet *p, __u32 backend, bool
 	stats->connections += connection;
 }
 
-static __always_inline void count_connection(__u32 backend)
-{
-	struct xlb_stats *stats = bpf_map_lookup_elem(&xlb_stats, &backend);
-
-	if (stats)
-		stats->connections++;
-}
-
 static __always_inline void count_out(const struct packet *p, __u32 backend)
 {
 	struct xlb_stats *stats = bpf_map_lookup_elem(&xlb_stats, &backend);

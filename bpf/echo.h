@@ -50,9 +50,11 @@ static __always_inline int echo4(struct xdp_md *ctx, const union shape *shape,
 				 struct ethernet_header *ethernet, struct iphdr *ip,
 				 struct icmp_header *icmp)
 {
-	int verdict = echo_admit(ctx, shape, ethernet, &ip->saddr, &ip->daddr, false);
+	int verdict = XDP_PASS;
 	__be32 address = ip->saddr;
 
+	if (bpf_ntohs(ip->tot_len) >= sizeof(*ip) + sizeof(*icmp))
+		verdict = echo_admit(ctx, shape, ethernet, &ip->saddr, &ip->daddr, false);
 	if (verdict != ECHO_ANSWER)
 		return verdict;
 	ip->saddr = ip->daddr;
@@ -67,10 +69,12 @@ static __always_inline int echo6(struct xdp_md *ctx, const union shape *shape,
 				 struct ethernet_header *ethernet, struct ipv6hdr *ip,
 				 struct icmp_header *icmp)
 {
-	int verdict = echo_admit(ctx, shape, ethernet, ip->saddr.s6_addr32,
-				 ip->daddr.s6_addr32, true);
+	int verdict = XDP_PASS;
 	struct in6_addr address = ip->saddr;
 
+	if (bpf_ntohs(ip->payload_len) >= sizeof(*icmp))
+		verdict = echo_admit(ctx, shape, ethernet, ip->saddr.s6_addr32,
+				     ip->daddr.s6_addr32, true);
 	if (verdict != ECHO_ANSWER)
 		return verdict;
 	ip->saddr = ip->daddr;

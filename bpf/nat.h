@@ -95,8 +95,6 @@ static __always_inline int nat_begin_in(struct xdp_md *ctx, __u64 shape, __u32 s
 	__builtin_memcpy(flow.address, source, v6 ? 16 : 4);
 	/* Whatever begins a record may be one of a flood; the next packet confirms it. */
 	record_put(&tuple, &flow, v6, true);
-	if (packet_opens(&p) || p.shape.protocol == XLB_UDP)
-		count_connection(backend);
 	return 0;
 }
 
@@ -195,7 +193,14 @@ enum nat_lack {
 	NAT_KEEP,		/* the records want care: nat_keep() */
 };
 
-static __always_inline int nat_forward_in(struct xdp_md *ctx, __u64 shape, bool ready,
+/* Whether the packet's records have been seen to. */
+enum nat_ready {
+	NAT_UNREADY,
+	NAT_KEPT,
+	NAT_BEGUN,		/* they have been made just now */
+};
+
+static __always_inline int nat_forward_in(struct xdp_md *ctx, __u64 shape, enum nat_ready ready,
 					  const bool error, const bool v6)
 {
 	struct xlb_config *config = config_current();
@@ -241,7 +246,8 @@ static __always_inline int nat_forward_in(struct xdp_md *ctx, __u64 shape, bool 
 			way = WAY_STACK;
 		}
 	}
-	count_in(&p, flow->backend, false);
+	count_in(&p, flow->backend, ready == NAT_BEGUN &&
+				    (packet_opens(&p) || p.shape.protocol == XLB_UDP));
 	source.address = (const __u32 *)flow->address;
 	source.port = flow->port;
 	destination.address = (const __u32 *)target->address;
@@ -250,8 +256,8 @@ static __always_inline int nat_forward_in(struct xdp_md *ctx, __u64 shape, bool 
 	return likely(way == WAY_SEND) ? transmit(&p, &hop) : XDP_PASS;
 }
 
-/* The packet by its flow's record: a verdict, or enum nat_lack unless `ready`. */
-__noinline int nat_forward(struct xdp_md *ctx, __u64 shape, bool ready)
+/* The packet by its flow's record: a verdict, or while unready enum nat_lack. */
+__noinline int nat_forward(struct xdp_md *ctx, __u64 shape, enum nat_ready ready)
 {
 	union shape of = { .word = shape };
 
@@ -263,8 +269,8 @@ __noinline int nat_forward(struct xdp_md *ctx, __u64 shape, bool ready)
 __noinline int nat_forward_error(struct xdp_md *ctx, __u64 shape)
 {
 	union shape of = { .word = shape };
-	int verdict = of.flags & SHAPE_V6 ? nat_forward_in(ctx, shape, false, true, true)
-					  : nat_forward_in(ctx, shape, false, true, false);
+	int verdict = of.flags & SHAPE_V6 ? nat_forward_in(ctx, shape, NAT_UNREADY, true, true)
+					  : nat_forward_in(ctx, shape, NAT_UNREADY, true, false);
 
 	return verdict < VERDICT_END ? verdict : XDP_PASS;
 }
@@ -273,16 +279,13 @@ __noinline int nat_forward_error(struct xdp_md *ctx, __u64 shape)
  * the stack that a call may use is bounded. */
 static __always_inline int nat(struct xdp_md *ctx, __u64 shape)
 {
-	int verdict = nat_forward(ctx, shape, false);
+	int verdict = nat_forward(ctx, shape, NAT_UNREADY);
 
 	if (likely(verdict < VERDICT_END))
 		return verdict;
-	if (verdict != NAT_KEEP || !nat_keep(ctx, shape)) {
-		verdict = nat_new(ctx, shape);
-		if (verdict)
-			return verdict;
-	}
-	return nat_forward(ctx, shape, true);
+	if (verdict == NAT_KEEP && nat_keep(ctx, shape))
+		return nat_forward(ctx, shape, NAT_KEPT);
+	return nat_new(ctx, shape) ?: nat_forward(ctx, shape, NAT_BEGUN);
 }
 
 #endif

@@ -105,12 +105,13 @@ static __always_inline bool nat_port_take(const union tuple *tuple, const struct
 		    : bpf_map_update_elem(&xlb_embryos4, tuple, &flow, BPF_NOEXIST));
 }
 
-/* The ports that a flow tries, one after the other: first the client's own. */
+/* The ports that a flow tries, one after the other: first the client's own, if it has
+ * one (RFC 768: UDP need not). */
 static __always_inline __u16 nat_port_tried(const union tuple *tuple, const struct packet *p,
 					    const struct xlb_config *config, __u32 number,
 					    const bool v6)
 {
-	if (!number)
+	if (!number && p->shape.source_port)
 		return p->shape.source_port;
 	return NAT_PORT_MIN + ((__u64)flow_hash(tuple, config->seed + number, XLB_HASH_FLOW, v6) *
 			       (65536 - NAT_PORT_MIN) >> 32);
@@ -123,7 +124,7 @@ static __always_inline __u16 nat_port_find(const union tuple *tuple, const struc
 					   const __u32 *source, __u16 held, const bool v6)
 {
 	struct xlb_target *target = target_at(backend);
-	__u16 port = held ?: p->shape.source_port;
+	__u16 port = held ?: nat_port_tried(tuple, p, config, 0, v6);
 	union tuple back;
 
 	if (!target)

@@ -110,8 +110,8 @@ static __always_inline __u64 quote6(union shape *shape, struct ipv6hdr *ip,
 	walk.shape.protocol = quoted->nexthdr;
 	walk.shape.transport = words;
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < EXTENSIONS_MAX && step == STEP_ON; i++)
-		step = walk_extension(&walk, ip, end);
+	for (int i = 0; i <= EXTENSIONS_MAX && step == STEP_ON; i++)
+		step = walk_extension(&walk, ip, end, i < EXTENSIONS_MAX);
 	/* A later fragment has no ports. */
 	if (step != STEP_END || !walk.shape.transport)
 		return shape_verdict(XDP_PASS);
@@ -167,7 +167,8 @@ __noinline __u64 icmp(struct xdp_md *ctx, __u64 word)
 	return shape.flags & SHAPE_V6 ? icmp6(ctx, &shape) : icmp4(ctx, &shape);
 }
 
-/* As packet_find(), of an error. */
+/* As packet_find(), of an error.  Also false: the frame goes on behind the packet, and
+ * what would be translated stands there. */
 static __always_inline bool error_find(struct packet *p, struct xdp_md *ctx, __u64 word,
 				       const bool v6)
 {
@@ -176,6 +177,7 @@ static __always_inline bool error_find(struct packet *p, struct xdp_md *ctx, __u
 	void *network = data + shape.network;
 	void *transport = network + shape.transport * 4;
 	struct iphdr *ip4 = network;
+	__u32 least = QUOTE_LEAST;
 	void *icmp;
 
 	pin_down(network);
@@ -194,11 +196,13 @@ static __always_inline bool error_find(struct packet *p, struct xdp_md *ctx, __u
 	if (icmp + sizeof(*p->icmp) + (v6 ? sizeof(*p->ip6) : sizeof(*p->ip4)) > end ||
 	    transport + QUOTE_LEAST > end)
 		return false;
-	if (shape.protocol == XLB_UDP)
+	if (shape.protocol == XLB_UDP) {
 		p->checksum = &((struct udphdr *)transport)->check;
-	else if (transport + sizeof(struct tcphdr) <= end)
+	} else if (transport + sizeof(struct tcphdr) <= end) {
 		p->checksum = &((struct tcphdr *)transport)->check;
-	return true;
+		least = sizeof(struct tcphdr);
+	}
+	return shape.transport * 4 + least <= p->length;
 }
 
 /* A packet or an error, as the shape says. */

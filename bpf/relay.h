@@ -144,7 +144,7 @@ static __always_inline int relay_in(struct xdp_md *ctx, union shape shape, const
 	struct relayed to = {};
 	struct relay relay;
 	struct packet p = {};
-	__u32 excess;
+	__u32 excess, length;
 	__u64 sum;
 
 	pin_down(network);
@@ -152,8 +152,12 @@ static __always_inline int relay_in(struct xdp_md *ctx, union shape shape, const
 	relay.icmp = network + outer_header;
 	relay.quoted = relay.icmp + 1;
 	relay.overhead = shape.transport * 4 - outer_header - sizeof(struct icmp_header);
-	relay.quote = frame_length(ctx) - shape.network - shape.transport * 4;
-	if (!config || network + 2 * outer_header + sizeof(struct icmp_header) +
+	if (network + outer_header > end)
+		return XDP_PASS;
+	length = outer6 ? outer_header + bpf_ntohs(((struct ipv6hdr *)network)->payload_len)
+			: bpf_ntohs(((struct iphdr *)network)->tot_len);
+	relay.quote = length - shape.transport * 4;
+	if (!config || length < shape.transport * 4 + header + QUOTE_LEAST || network + 2 * outer_header + sizeof(struct icmp_header) +
 	    sizeof(struct gue_header) > end || inner + header + QUOTE_LEAST > end ||
 	    !vip_at(inner + header - (v6 ? 16 : 4), v6) || !relayed_make(&to, &relay, outer6, v6))
 		return XDP_PASS;

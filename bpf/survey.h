@@ -10,7 +10,7 @@
 #include "forward.h"
 #include "fragment.h"
 
-#define EXTENSIONS_MAX 8
+#define EXTENSIONS_MAX 7
 #define TRANSPORT_MAX 255	/* words of 4 bytes that come before the transport header */
 
 #define IPV6_HOP_BY_HOP 0	/* RFC 8200, 4.1 */
@@ -172,7 +172,9 @@ enum step {
 	STEP_FOREIGN,		/* a header that xlb does not see through */
 };
 
-static __always_inline enum step walk_extension(struct walk *walk, void *network, void *end)
+/* One header; `more`: one that is no end of the walk may still be walked. */
+static __always_inline enum step walk_extension(struct walk *walk, void *network, void *end,
+						bool more)
 {
 	struct ipv6_extension *extension = network + walk->shape.transport * 4;
 	struct ipv6_fragment *fragment;
@@ -189,6 +191,8 @@ static __always_inline enum step walk_extension(struct walk *walk, void *network
 	default:
 		return STEP_END;
 	}
+	if (!more)
+		return STEP_FOREIGN;
 	if ((void *)(fragment + 1) > end || walk->left < sizeof(*fragment))
 		return STEP_SHORT;
 	words = 2 + extension->length * 2;
@@ -243,8 +247,8 @@ __noinline __u64 survey6(struct xdp_md *ctx, __u32 at)
 	if (network > sizeof(struct ethernet_header))
 		walk.shape.flags |= SHAPE_TAGGED;
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < EXTENSIONS_MAX && step == STEP_ON; i++)
-		step = walk_extension(&walk, ip, end);
+	for (int i = 0; i <= EXTENSIONS_MAX && step == STEP_ON; i++)
+		step = walk_extension(&walk, ip, end, i < EXTENSIONS_MAX);
 	if (step == STEP_SHORT)
 		return drop_for_vip(ip->daddr.s6_addr32, DROP_REASON(bad_length), true);
 	if (step != STEP_END)

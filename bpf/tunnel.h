@@ -175,6 +175,9 @@ static __always_inline int encapsulate(struct packet *p, const struct xlb_config
 				   : (const __u32 *)config->tunnel4;
 	if (unlikely(!tunnel.source[0]))
 		return drop(no_source);
+	/* Whoever sends the outer packet: into the tunnel is a hop. */
+	if (unlikely(!hops_left(p, v6)))
+		return drop(ttl);
 	inner_age(p, v6);
 	pushed = target->v6 ? tunnel_push(p, &tunnel, true) : tunnel_push(p, &tunnel, false);
 	return likely(pushed) ? 0 : drop(no_headroom);
