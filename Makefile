@@ -44,6 +44,7 @@ PROBE_LIBRARIES = libbpf libelf libmnl libcurl
 BENCH_HEADERS = $(wildcard tests/bench/*.h) bpf/xlb_abi.h
 BENCH_SOURCES = $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/bench/*.bpf.c))
+FUZZ_SOURCES = $(wildcard tests/fuzz/*.c)
 CLI_PROGRAMS = $(patsubst %.bpf.c,%.o,$(wildcard tests/cli/*.bpf.c))
 CLI_LIBRARIES = $(patsubst %.c,%.so,$(filter-out %.bpf.c,$(wildcard tests/cli/*.c)))
 NET_PROGRAMS = $(patsubst %.c,%,$(filter-out %.bpf.c,$(wildcard tests/net/*.c))) \
@@ -85,6 +86,10 @@ tests/bench/bench: $(BENCH_SOURCES) $(BENCH_HEADERS) Makefile
 	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(BENCH_SOURCES) \
 		$(shell pkg-config --cflags --libs libbpf) -o $@
 
+tests/fuzz/fuzz: $(FUZZ_SOURCES) $(wildcard tests/fuzz/*.h) bpf/xlb_abi.h Makefile
+	$(CC) $(CFLAGS) $(XLB_CFLAGS) $(FUZZ_SOURCES) \
+		$(shell pkg-config --cflags --libs libbpf) -o $@
+
 tests/cli/%.o: tests/cli/%.bpf.c tests/cli/passes.h $(BPF_HEADERS)
 	$(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
 
@@ -115,13 +120,16 @@ tests/unit/table_change.t: tests/unit/table_change.c loader/table.o \
 tests/unit/checksum.t: tests/unit/checksum.c $(BPF_HEADERS) $(wildcard tests/unit/*.h)
 	$(LINK_TEST)
 
+# What they run, besides what is installed.
+TEST_PROGRAMS = $(UNIT_TESTS) $(CLI_PROGRAMS) $(CLI_LIBRARIES) $(NET_PROGRAMS) \
+	$(FUZZ_REPLAYS) tests/fuzz/fuzz tests/kernels/verify
+
 # Tests wait for much and share nothing, so two run at a time.
 PROVE_FLAGS = -j2
 
 # pkg-config is asked only by the second make, when it is there.
 check: deps
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(CLI_PROGRAMS) $(CLI_LIBRARIES) \
-		$(NET_PROGRAMS) $(FUZZ_REPLAYS) tests/kernels/verify
+	@$(MAKE) --no-print-directory all $(TEST_PROGRAMS)
 	prove --exec '' $(PROVE_FLAGS) $(TESTS)
 
 tests/kernels/verify: tests/kernels/verify.c loader/object.o
@@ -150,6 +158,12 @@ fuzz-helper: deps
 	@tests/deps.sh $(FUZZ_HELPER_PACKAGES)
 	@$(MAKE) --no-print-directory all $(FUZZERS)
 	tests/fuzz/helper/run $(MINUTES) $(PARTS)
+
+# SEED=N is the seed, FRAMES=N how many; FRAME=N runs that one again, of this seed.
+fuzz: deps
+	@$(MAKE) --no-print-directory all tests/fuzz/fuzz
+	tests/fuzz/fuzz $(if $(SEED),-s $(SEED)) $(if $(FRAMES),-n $(FRAMES)) \
+		$(if $(FRAME),-f $(FRAME))
 
 demo: deps
 	@$(MAKE) --no-print-directory all
@@ -193,11 +207,10 @@ uninstall:
 
 clean:
 	rm -f bpf/*.o loader/*.o loader/xlb loader/xlb-probe loader/object.path \
-		tests/bench/*.o tests/bench/bench tests/kernels/verify $(NET_PROGRAMS) \
-		tests/cli/*.o tests/cli/*.so $(UNIT_TESTS) tests/soak/log $(FUZZERS) $(FUZZ_REPLAYS)
+		tests/bench/*.o tests/bench/bench $(TEST_PROGRAMS) $(FUZZERS) tests/soak/log
 	rm -rf $(FUZZ_OBJECTS)
 
 include tests/fuzz/helper/rules.mk
 
-.PHONY: all always bench check check-faults check-kernels clean demo deps fuzz-helper \
+.PHONY: all always bench check check-faults check-kernels clean demo deps fuzz fuzz-helper \
 	install soak uninstall

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What has been seen of flows, by which later packets are judged. */
+#ifndef FUZZ_MEMORY_H
+#define FUZZ_MEMORY_H
+
+#include "world.h"
+
+/* From client to VIP. */
+struct known {
+	struct flow flow;		/* key */
+	struct service *service;
+	struct backend *backend;	/* NULL: tried, but nobody can tell with whom */
+	unsigned life, change;		/* the backend's, the world's when last seen */
+	double seen;			/* seconds */
+	struct address source;		/* nat */
+	__u16 source_port;		/* nat; 0: not seen yet */
+	__u32 label;			/* tunnels: flow label or source port */
+	bool labelled;
+	bool closing;
+};
+
+/* From backend to client, or to a source of nat. */
+struct answer {
+	struct flow flow;		/* key */
+	struct flow restored;		/* as the client is to see it */
+	struct backend *backend;
+	unsigned life;
+	double seen;
+};
+
+struct memory {
+	struct table *known, *answers, *fragments;
+	double now;
+	unsigned change;		/* of the configuration */
+	unsigned flows;
+};
+
+int memory_open(struct memory *memory);
+void memory_clear(struct memory *memory);
+
+struct known *memory_known(struct memory *memory, const struct flow *flow);
+struct known *memory_know(struct memory *memory, const struct flow *flow);
+struct answer *memory_answer(struct memory *memory, const struct flow *flow);
+struct answer *memory_expect(struct memory *memory, const struct flow *flow);
+
+/* The ports of a packet's first fragment, for the others: false: none was seen. */
+void memory_fragment_first(struct memory *memory, const struct view *view);
+bool memory_fragment_later(struct memory *memory, struct view *view);
+
+#endif
