@@ -5,11 +5,6 @@
 
 #include "judge.h"
 
-/* A retransmitted SYN follows its flow's record for 3 seconds; here, whoever is not
- * sure takes either for right. */
-#define SYN_SURE 2.0
-#define SYN_OVER 4.0
-
 /* Everything that is to be known of one packet's way to one backend. */
 struct attempt {
 	struct service *service;
@@ -210,14 +205,14 @@ static struct flow answer_to(const struct flow *flow, const struct attempt *atte
 
 /* True: somebody else's answers would look the same. */
 static bool answer_taken(struct court *court, const struct flow *flow,
-			 const struct attempt *attempt, bool alive, double within)
+			 const struct attempt *attempt, bool alive)
 {
 	struct flow key = answer_to(flow, attempt), restored = flow_turned(flow);
 	const struct answer *old = memory_answer(court->memory, &key);
 
 	if (old && alive && (!old->backend->state || old->life != old->backend->life))
 		return false;
-	return old && !flow_same(&old->restored, &restored) && court->memory->now - old->seen < within;
+	return old && !flow_same(&old->restored, &restored);
 }
 
 static bool learn(struct court *court, struct trial *trial, const struct attempt *attempt)
@@ -232,7 +227,7 @@ static bool learn(struct court *court, struct trial *trial, const struct attempt
 	if (trial->error)
 		return true;
 	if ((service->mode == XLB_DNAT || (service->mode == XLB_NAT && attempt->source_port)) &&
-	    answer_taken(court, flow, attempt, true, SYN_SURE))
+	    answer_taken(court, flow, attempt, true))
 		return complain(court, "two flows have the same answers");
 	court->learnt = true;
 	known = memory_know(memory, flow);
@@ -244,7 +239,6 @@ static bool learn(struct court *court, struct trial *trial, const struct attempt
 	known->backend = attempt->backend;
 	known->life = attempt->backend->life;
 	known->change = memory->change;
-	known->seen = memory->now;
 	known->closing = trial->view.closing || (known->closing && !trial->view.opening);
 	if (service->mode >= XLB_IPIP && attempt->end.fate <= FATE_STACK) {
 		known->label = attempt->label;
@@ -254,9 +248,7 @@ static bool learn(struct court *court, struct trial *trial, const struct attempt
 		known->source = attempt->source;
 		known->source_port = attempt->source_port ?: known->source_port;
 	}
-	/* Who has no port waits for no answer (RFC 768). */
-	if (service->mode > XLB_NAT ||
-	    (service->mode == XLB_NAT && (!attempt->source_port || !flow->source_port)))
+	if (service->mode > XLB_NAT || (service->mode == XLB_NAT && !attempt->source_port))
 		return true;
 	key = answer_to(flow, attempt);
 	answer = memory_expect(memory, &key);
@@ -265,7 +257,6 @@ static bool learn(struct court *court, struct trial *trial, const struct attempt
 	answer->restored = flow_turned(flow);
 	answer->backend = attempt->backend;
 	answer->life = attempt->backend->life;
-	answer->seen = memory->now;
 	return true;
 }
 
@@ -315,8 +306,7 @@ static bool flow_stays(const struct court *court, const struct trial *trial,
 	    !backend->state)
 		return false;
 	return !trial->view.opening ||
-	       (known->change == court->memory->change && !known->closing &&
-		court->memory->now - known->seen < SYN_SURE);
+	       (known->change == court->memory->change && !known->closing);
 }
 
 static bool may_go_to(const struct backend *backend, const struct trial *trial,
@@ -343,6 +333,9 @@ static void remember_try(struct court *court, struct trial *trial, struct servic
 {
 	struct known *known = memory_know(court->memory, &trial->view.flow);
 
+	/* A FIN or RST closes, even if it goes no further than here. */
+	if (known && trial->view.closing)
+		known->closing = true;
 	if (!known || stays || court->learnt)
 		return;
 	known->service = service;
@@ -350,11 +343,21 @@ static void remember_try(struct court *court, struct trial *trial, struct servic
 	known->source_port = 0;
 }
 
+/* How much a complaint tells: most does what was wrong with a frame that went there. */
+static int complaint_weight(const char *complaint)
+{
+	if (strstr(complaint, "verdict"))
+		return 0;
+	if (strstr(complaint, "bytes, wanted") || strstr(complaint, "not counted"))
+		return 1;
+	return strstr(complaint, ": byte ") ? 2 : 3;
+}
+
 /* The client's port is in use towards another VIP at this backend. */
 static bool conflicts(struct court *court, struct trial *trial, const struct attempt *attempt)
 {
 	return attempt->service->mode == XLB_DNAT && trial->verdict == XDP_DROP &&
-	       answer_taken(court, &trial->view.flow, attempt, false, SYN_OVER) &&
+	       answer_taken(court, &trial->view.flow, attempt, false) &&
 	       is_dropped(court, trial, REASON(record_conflict), "another VIP");
 }
 
@@ -362,6 +365,7 @@ static bool conflicts(struct court *court, struct trial *trial, const struct att
 static bool backends_judge(struct court *court, struct trial *trial, struct service *service,
 			   struct known *known, bool stays)
 {
+	char complaint[sizeof(court->complaint)] = "verdict";
 	bool tried = false;
 
 	for (unsigned i = 0; i < service->count; i++) {
@@ -379,7 +383,10 @@ static bool backends_judge(struct court *court, struct trial *trial, struct serv
 			return true;
 		if (known)
 			*known = before;
+		if (complaint_weight(court->complaint) >= complaint_weight(complaint))
+			memcpy(complaint, court->complaint, sizeof(complaint));
 	}
+	memcpy(court->complaint, complaint, sizeof(complaint));
 	return !tried && is_dropped(court, trial, REASON(no_backend), "no backend to go to");
 }
 

@@ -67,9 +67,14 @@ static struct flow asked(struct grammar *grammar)
 	return flow;
 }
 
-static void write_flow(struct grammar *grammar, struct frame *frame, const struct flow *flow)
+static void write_flow(struct grammar *grammar, struct frame *frame, const struct flow *flow,
+		       __u16 wanted)
 {
-	struct spec spec = { .flow = *flow, .tcp_flags = tcp_flags(&grammar->random) };
+	struct spec spec = {
+		.flow = *flow,
+		.tcp_flags = tcp_flags(&grammar->random),
+		.wanted = wanted,
+	};
 
 	spec_decorate(&spec, &grammar->random);
 	spec_write(&spec, &grammar->random, frame);
@@ -82,10 +87,26 @@ static const struct recent *recent_any(struct grammar *grammar)
 	return count ? &grammar->recent[random_below(&grammar->random, count)] : NULL;
 }
 
+/* A checksum that, changed as the flow's was, comes out as zero. */
+static __u16 zero_wanted(const struct recent *recent, const struct view *in)
+{
+	const unsigned field = in->flow.protocol == PROTOCOL_UDP ? 6 : 16;
+	struct view out;
+	unsigned was, is;
+
+	view_read(&out, recent->out.bytes, recent->out.size);
+	if (out.kind != KIND_PACKET || out.transport != in->transport)
+		return 0;
+	was = get16(recent->in.bytes + in->transport + field);
+	is = get16(recent->out.bytes + out.transport + field);
+	return (was + 0xffff - is) % 0xffff;
+}
+
 static void make_packet(struct grammar *grammar, struct frame *frame)
 {
 	const struct recent *recent = random_once(&grammar->random, 2) ? recent_any(grammar) : NULL;
 	struct flow flow = asked(grammar);
+	__u16 wanted = 0;
 	struct view view;
 
 	frame->production = "packet for a service";
@@ -94,9 +115,11 @@ static void make_packet(struct grammar *grammar, struct frame *frame)
 		if (view.kind == KIND_PACKET) {
 			flow = view.flow;
 			frame->production = "packet of a flow seen";
+			if (random_once(&grammar->random, 16))
+				wanted = zero_wanted(recent, &view);
 		}
 	}
-	write_flow(grammar, frame, &flow);
+	write_flow(grammar, frame, &flow, wanted);
 }
 
 static void make_answer(struct grammar *grammar, struct frame *frame)
@@ -111,12 +134,10 @@ static void make_answer(struct grammar *grammar, struct frame *frame)
 		if (view.kind == KIND_PACKET) {
 			flow = flow_turned(&view.flow);
 			frame->production = "answer to a packet sent";
-			write_flow(grammar, frame, &flow);
+			write_flow(grammar, frame, &flow, 0);
 			return;
 		}
 	}
-	frame->production = "answer to nothing";
-	flow = flow_turned(&(struct flow){});
 	make_packet(grammar, frame);
 }
 
@@ -141,7 +162,7 @@ static void make_unasked(struct grammar *grammar, struct frame *frame)
 	flow.destination = random_once(random, 4) ? nat_sources[backend->address.v6][0]
 						  : client(grammar, backend->address.v6);
 	flow.destination_port = 2000 + random_below(random, 32);
-	write_flow(grammar, frame, &flow);
+	write_flow(grammar, frame, &flow, 0);
 }
 
 /* As much of a packet as somebody quotes. */
@@ -200,7 +221,7 @@ static void make_error_answer(struct grammar *grammar, struct frame *frame)
 			flow = view.flow;
 	}
 	flow = flow_turned(&flow);
-	write_flow(grammar, &answer, &flow);
+	write_flow(grammar, &answer, &flow, 0);
 	frame->production = "error about an answer";
 	make_error_about(grammar, frame, &answer);
 }
@@ -225,7 +246,7 @@ static void make_stranger(struct grammar *grammar, struct frame *frame)
 	flow.destination_port = 7;
 	if (random_once(random, 2))
 		flow.destination = client(grammar, flow.source.v6);
-	write_flow(grammar, frame, &flow);
+	write_flow(grammar, frame, &flow, 0);
 	switch (random_below(random, 3)) {
 	case 0:
 		put16(frame->bytes + 12, types[random_below(random, 5)]);

@@ -28,6 +28,7 @@ struct spec {
 	bool more;
 	__u32 id;
 	enum { CHECKSUM_RIGHT, CHECKSUM_WRONG, CHECKSUM_NONE } checksum;
+	__u16 wanted;		/* checksum; 0: any */
 	unsigned padding;	/* bytes behind the IP packet */
 };
 

@@ -39,7 +39,7 @@ struct court {
 	/* Nothing in the frame tells which of these it was: exactly one. */
 	struct backend *either[BACKENDS_MAX];
 	unsigned either_count;
-	bool either_out;
+	bool either_out, either_maybe;
 };
 
 /* True: all is as it may be.  False: court->complaint says what is not. */

@@ -163,8 +163,28 @@ void world_sources(struct world *world, bool stand)
 	}
 }
 
+/* So many times longer are the program's seconds, or what becomes of a SYN that comes
+ * again would depend on how long this machine takes for a round. */
+#define SECOND 1000
+
+static int seconds_stretch(struct world *world)
+{
+	const int map = world->maps[MAP_CONFIG];
+	struct xlb_config config;
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(map, &zero, &config))
+		return failed(map_names[MAP_CONFIG], -errno);
+	if (config.hz == world->hz)
+		return 0;
+	world->hz = config.hz *= SECOND;
+	return bpf_map_update_elem(map, &zero, &config, BPF_ANY);
+}
+
 int world_learn(struct world *world)
 {
+	if (seconds_stretch(world))
+		return -1;
 	world_sources(world, world->sources);
 	for (unsigned i = 0; i < world->count; i++) {
 		struct service *service = &world->services[i];

@@ -11,7 +11,6 @@ struct known {
 	struct service *service;
 	struct backend *backend;	/* NULL: tried, but nobody can tell with whom */
 	unsigned life, change;		/* the backend's, the world's when last seen */
-	double seen;			/* seconds */
 	struct address source;		/* nat */
 	__u16 source_port;		/* nat; 0: not seen yet */
 	__u32 label;			/* tunnels: flow label or source port */
@@ -25,14 +24,11 @@ struct answer {
 	struct flow restored;		/* as the client is to see it */
 	struct backend *backend;
 	unsigned life;
-	double seen;
 };
 
 struct memory {
 	struct table *known, *answers, *fragments;
-	double now;
 	unsigned change;		/* of the configuration */
-	unsigned flows;
 };
 
 int memory_open(struct memory *memory);

@@ -5,6 +5,8 @@
 
 #include "judge.h"
 
+static const char unknown[] = "reply, by a way unknown";
+
 /* What an answer may become: whom the client sees, and for nat who the client is. */
 struct option {
 	struct address vip;
@@ -38,6 +40,15 @@ static bool too_big(struct court *court, struct trial *trial, const struct end *
 	return is_told_too_big(court, trial, end->mtu);
 }
 
+/* Whatever it was dropped for. */
+static int reason_counted(const struct court *court, const struct trial *trial)
+{
+	for (unsigned i = 0; i < court->world->drop_count; i++)
+		if (trial->drops[i])
+			return i;
+	return REASON_NONE;
+}
+
 static bool option_judge(struct court *court, struct trial *trial, const struct option *option)
 {
 	const struct address *to = option->translated ? &option->client
@@ -46,9 +57,15 @@ static bool option_judge(struct court *court, struct trial *trial, const struct 
 	struct end end;
 
 	court->reason = REASON_NONE;
+	/* The kernel is asked for the way from the VIP, too. */
+	if (hop.way == WAY_ANY || world_hop(&option->vip).way == WAY_ANY) {
+		court->outcome = unknown;
+		court->reason = reason_counted(court, trial);
+		return true;
+	}
 	if (trial->link == LINK_LO)
 		hop.way = WAY_STACK;
-	else if (trial->link == LINK_CLOSED && hop.way != WAY_ANY)
+	else if (trial->link == LINK_CLOSED)
 		hop.way = WAY_CLOSED;
 	if (!option->translated && (hop.way == WAY_LOCAL || hop.way == WAY_CLOSED))
 		return is_untouched(court, trial, "an answer to the balancer itself");
@@ -59,10 +76,6 @@ static bool option_judge(struct court *court, struct trial *trial, const struct 
 		return is_dropped(court, trial, REASON(no_route), "reply");
 	if (trial->view.faults)
 		return is_dropped_for_faults(court, trial);
-	if (end.fate == FATE_UNKNOWN) {
-		court->outcome = "reply, by a way unknown";
-		return true;
-	}
 	if (end.fate == FATE_DROPPED)
 		return is_dropped(court, trial, end.reason, "reply");
 	if (end.fate == FATE_TOO_BIG)
@@ -129,7 +142,9 @@ static bool option_stands(struct court *court, struct trial *trial, const struct
 {
 	if (!option_judge(court, trial, option))
 		return false;
-	if (strcmp(court->outcome, "reply") != 0 && strcmp(court->outcome, "nat reply") != 0)
+	court->either_maybe = !strcmp(court->outcome, unknown);
+	if (strcmp(court->outcome, "reply") != 0 && strcmp(court->outcome, "nat reply") != 0 &&
+	    !court->either_maybe)
 		return true;
 	memcpy(court->either, owners->backends, sizeof(court->either));
 	court->either_count = owners->count;
@@ -177,18 +192,22 @@ static bool untold_reason(const struct trial *trial, int reason)
 static bool judge_untold(struct court *court, struct trial *trial, const struct owners *owners)
 {
 	const struct answer answer = { .restored = flow_seen(trial) };
-	const struct option option = option_by(&answer, &trial->view.flow);
-	const struct flow asked = flow_turned(&answer.restored);
-	const struct known *known = memory_known(court->memory, &asked);
+	struct option option = option_by(&answer, &trial->view.flow);
+	struct flow asked = flow_turned(&answer.restored);
+	const struct known *known;
 
-	if (trial->verdict == XDP_DROP && owners->nat) {
+	court->reason = reason_counted(court, trial);
+	if (court->reason != REASON_NONE) {
 		court->outcome = "dropped";
-		for (unsigned i = 0; i < court->world->drop_count; i++)
-			if (trial->drops[i])
-				court->reason = i;
 		return untold_reason(trial, court->reason);
 	}
-	return known && known->service->mode == XLB_NAT && option_stands(court, trial, &option, owners);
+	known = memory_known(court->memory, &asked);
+	if (!known) {
+		asked.source_port = option.client_port = 0;
+		known = memory_known(court->memory, &asked);
+	}
+	return known && known->service->mode == XLB_NAT &&
+	       option_stands(court, trial, &option, owners);
 }
 
 /* No record that we know of, and the address alone has to do. */
@@ -208,12 +227,12 @@ static bool judge_unrecorded(struct court *court, struct trial *trial, const str
 	return owners->nat && judge_untold(court, trial, owners);
 }
 
-static void answer_seen(struct court *court, const struct trial *trial, struct answer *answer)
+static void answer_seen(struct court *court, const struct trial *trial,
+			const struct answer *answer)
 {
 	const struct flow asked = flow_turned(&answer->restored);
 	struct known *known = memory_known(court->memory, &asked);
 
-	answer->seen = court->memory->now;
 	if (known && trial->view.closing)
 		known->closing = true;
 }

@@ -41,11 +41,20 @@ static void frame_print(const struct fuzz *fuzz, const struct frame *frame, bool
 	bytes_print("out", trial->out, trial->out_size);
 }
 
+/* Two runs of a seed differ where this does. */
+static void digest_add(struct report *report, const struct trial *trial)
+{
+	report->digest = (report->digest ^ trial->verdict ^ trial->out_size << 8) * 0x100000001b3ULL;
+	for (unsigned i = 0; i < trial->out_size && i < 64; i++)
+		report->digest = (report->digest ^ trial->out[i]) * 0x100000001b3ULL;
+}
+
 void report_frame(struct fuzz *fuzz, const struct frame *frame, bool right)
 {
 	struct report *report = &fuzz->report;
 
 	report->frames++;
+	digest_add(report, &fuzz->trial);
 	tally_count(&report->productions, frame->production);
 	report->verdicts[fuzz->trial.verdict & 7]++;
 	for (unsigned i = 0; i < fuzz->world.drop_count; i++)
@@ -73,6 +82,7 @@ void report_print(const struct fuzz *fuzz)
 	printf("%llu frames in %.0f s, %.0f a second, %llu failures\n",
 	       (unsigned long long)report->frames, took, report->frames / took,
 	       (unsigned long long)report->failures);
+	printf("digest %016llx\n", (unsigned long long)report->digest);
 	printf("verdicts:\n");
 	for (unsigned i = 0; i < 5; i++)
 		printf("  %10llu  %s\n", (unsigned long long)report->verdicts[i], verdicts[i]);

@@ -173,7 +173,7 @@ static bool either_counted(struct fuzz *fuzz, unsigned bytes)
 			more++;
 		}
 	}
-	return more == 1 || !court->either_count ||
+	return more == 1 || !court->either_count || (court->either_maybe && !more) ||
 	       complain(court, "counted for %u backends", more);
 }
 
@@ -217,7 +217,6 @@ bool run_frame(struct fuzz *fuzz, const struct frame *frame)
 	for (unsigned i = 0; i < fuzz->world.drop_count; i++)
 		fuzz->trial.drops[i] = drops[i] - fuzz->drops[i];
 	memcpy(fuzz->drops, drops, sizeof(drops));
-	fuzz->memory.now = seconds();
 	if (!judge(&fuzz->court, &fuzz->trial))
 		return false;
 	court_count(&fuzz->court, frame->size);

@@ -20,6 +20,7 @@ struct report {
 	__u64 verdicts[8];
 	__u64 reasons[64];
 	struct tally productions, outcomes;
+	__u64 digest;		/* of what came out */
 	double begun;
 };
 

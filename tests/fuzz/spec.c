@@ -75,6 +75,12 @@ static unsigned transport_write(const struct spec *spec, struct random *random, 
 	sum = sum_add(sum_words(at, length),
 		      sum_pseudo(addresses, flow->source.v6, flow->protocol, length));
 	put16(checksum, sum_checksum(sum));
+	if (spec->wanted && spec->payload > 1) {
+		unsigned word = get16(at + header) + get16(checksum) + 0xffff - spec->wanted;
+
+		put16(at + header, word % 0xffff);
+		put16(checksum, spec->wanted);
+	}
 	if (!tcp && !get16(checksum))
 		put16(checksum, 0xffff);
 	if (spec->checksum == CHECKSUM_WRONG)

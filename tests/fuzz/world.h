@@ -89,6 +89,7 @@ struct world {
 	unsigned ifindex[LINKS];
 	struct xlb_link links[LINKS];	/* as the map has them */
 	struct xlb_config config;	/* with sources */
+	__u32 hz;			/* as it has been set; 0: not yet */
 	bool sources;			/* tunnels and nat have sources */
 	bool veth;			/* links are told to be veths: no XDP_TX */
 	int program, maps[32];
