@@ -28,7 +28,7 @@ TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf iperf3 iputils-pin
 	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-prometheus-client \
 	python3-scapy shellcheck strace systemd tcpdump tmux util-linux wrk
 FUZZ_HELPER_PACKAGES = libclang-rt-dev
-KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86
+KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86 xdp-tools
 
 BPF_HEADERS = $(wildcard bpf/*.h)
 OBJECTS = bpf/xlb.o bpf/decap.o bpf/probe.o

@@ -100,6 +100,10 @@ OFFERED = (
     ("xlb-down ", "-V -h other web"),
     ("xlb-doctor -", "-V -h -j"),
     ("xlb-doctor jit f", "fill"),
+    ("xlb-capture ", "-V -c -h -s -w dev"),
+    ("xlb-capture -c 5 dev ", "left lo right"),
+    ("xlb-capture -w f", "file folder"),
+    ("xlb-capture dev left ", "after before both"),
     ("xlb-probe -", "-V -h -n -once -pin"),
 )
 

@@ -33,6 +33,7 @@ for object in xlb decap; do
 		"mount -t bpf bpf /sys/fs/bpf && exec tests/kernels/replay.py $TAPES/$object/*"
 done
 tap net tests/kernels/net.sh
+tap capture tests/net/capture.t
 
 : >"$RESULTS/done"
 sync
