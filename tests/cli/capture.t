@@ -196,8 +196,9 @@ def check_refused(stage):
     sh("ip", "link", "set", "right", "xdp", "off")
     bare = os.path.join(stage.folder, "bare")
     os.mkdir(bare)
-    for name in ("sh", "dirname", "readlink", "sed", "xlb", "ip", "jq", "id"):
-        os.symlink(shutil.which(name) or f"{ROOT}/loader/{name}", os.path.join(bare, name))
+    for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"):
+        for name in set(os.listdir(folder)) - {"xdpdump", "tcpdump"} - set(os.listdir(bare)):
+            os.symlink(os.path.realpath(os.path.join(folder, name)), os.path.join(bare, name))
     # The script looks in /usr/sbin as well, which a user's PATH may not have.
     sh("mount", "-t", "tmpfs", "tmpfs", "/usr/sbin")
     refused(stage, "xdpdump: not in PATH: install the package xdp-tools", "no xdpdump",
