@@ -196,7 +196,8 @@ static int shown_order(const void *a, const void *b)
 
 void rules_sort(struct state *state)
 {
-	qsort(state->rules, state->rule_count, sizeof(*state->rules), shown_order);
+	if (state->rule_count)
+		qsort(state->rules, state->rule_count, sizeof(*state->rules), shown_order);
 }
 
 int rules_leave(struct state *state, struct service *service)

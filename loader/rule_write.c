@@ -83,7 +83,8 @@ int rules_write(struct state *state)
 
 	if (!state->rules_edited)
 		return 0;
-	qsort(state->rules, state->rule_count, sizeof(*state->rules), strength_order);
+	if (state->rule_count)
+		qsort(state->rules, state->rule_count, sizeof(*state->rules), strength_order);
 	error = services_ask(state);
 	for (unsigned i = 0; !error && i < state->rule_count; i++) {
 		const struct rule *rule = state->rules[i];

@@ -181,12 +181,13 @@ bool kernel_unchanged(void)
 
 /* --- libbpf's --- */
 
-int bpf_obj_get(const char *path)
+int bpf_obj_get_opts(const char *path, const struct bpf_obj_get_opts *options)
 {
 	const char *slash = strrchr(path, '/');
 	size_t folder = slash ? (size_t)(slash - path) : 0;
 	int descriptor;
 
+	(void)options;
 	if (folder != strlen(MAPS_OWN_FOLDER) || strncmp(path, MAPS_OWN_FOLDER, folder))
 		return -ENOENT;
 	for (enum map map = 0; map < MAP_COUNT; map++) {
@@ -200,6 +201,11 @@ int bpf_obj_get(const char *path)
 		return descriptor;
 	}
 	return -ENOENT;
+}
+
+int bpf_obj_get(const char *path)
+{
+	return bpf_obj_get_opts(path, NULL);
 }
 
 static struct storage *map_of(int descriptor)

@@ -18,7 +18,7 @@ FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(FUZZ_FOLDER)/%.replay)
 FUZZ_PARTS_HELPER = $(filter-out netlink% clock,$(notdir $(LOADER_SOURCES:.c=))) \
 	kernel surroundings helper said
 FUZZ_PARTS_words = words args endpoint said
-FUZZ_PARTS_probe = probe_config probe_line words args endpoint maps kernel said
+FUZZ_PARTS_probe = probe_config probe_line words args endpoint maps privilege kernel said
 FUZZ_PARTS_answer = probe_http probe_check probe_loop probe_health probe_line words args \
 	endpoint said
 $(foreach target,$(FUZZ_OF_HELPER),$(eval FUZZ_PARTS_$(target) = $(FUZZ_PARTS_HELPER)))

@@ -81,6 +81,11 @@ int clock_jiffies(__u64 *jiffies)
 	return 0;
 }
 
+int clock_jiffies_about(__u64 *jiffies)
+{
+	return clock_jiffies(jiffies);
+}
+
 __s64 clock_milliseconds(void)
 {
 	return 1000000;
