@@ -134,7 +134,9 @@ def unknown(words):
     tool, *rest = words
     if tool == "make":
         targets = re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE)
-        return [word for word in rest if word not in targets]
+        variables = re.findall(r"\$\((\w+)\)", read("Makefile"))
+        return [word for word in rest if word not in targets and
+                not ("=" in word and word.split("=")[0] in variables)]
     if re.match("xlb(-[a-z]+)?$", tool) and tool not in TOOLS:
         return [tool]
     # The words of these are names that users give.

@@ -143,6 +143,7 @@ check_flood() { # SERVICE ADDRESS HOST CLIENT
 	ok "$1 has a limit" xlb service change "$1" limit $LIMIT burst $BURST
 	before=$(started_of "$1")
 	begun=$(date +%s)
+	rm -f "$WORK/flood"
 	start flood client /usr/bin/python3 "$NET/synflood.py" eth0 "$(mac client eth0)" \
 		"$(mac balancer client)" "$4" "$2" 80
 	flood=$started
