@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Real traffic on this kernel, in every mode and family: HTTP, UDP, and echo.  Run by
-# guest.sh.
+# Real traffic on this kernel, in every mode and family: HTTP, UDP, and echo; and traffic
+# that rules and limits keep out.  Run by guest.sh.
 
 # shellcheck source=tests/net/lib.sh
 . "$(dirname "$0")/../net/lib.sh"
@@ -76,6 +76,44 @@ check() { # NAME MODE VIP BACKEND...
 	forget "$vip"
 }
 
+# Buckets of all sources that have been seen: full again in the year 2262.
+buckets_empty() {
+	map=/sys/fs/bpf/xlb/xlb_limits
+	for key in $(bpftool -j map dump pinned $map | jq -r '.[].key | join("/")'); do
+		# shellcheck disable=SC2046 # bytes
+		bpftool map update pinned $map key $(echo "$key" | tr / ' ') \
+			value 0 0 0 0 0 0 0 0x7f
+	done
+}
+
+stays_out() { # DESCRIPTION VIP REASON
+	fails 28 "$1" on client curl -sS -g --noproxy '*' --connect-timeout 2 "http://$2"
+	ok "$1, and is counted" test "$(dropped_for "$3")" -gt 0
+}
+
+check_door() { # NAME VIP PREFIX BACKEND...
+	name=$1
+	vip=$2
+	prefix=$3
+	shift 3
+	configure dnat "$vip" "$@" >"$WORK/batch"
+	ok "$name: a service with a limit" on balancer xlb -batch "$WORK/batch"
+	on balancer xlb service change "$vip:80/tcp" limit 5 burst 10
+	on balancer xlb acl add "$prefix" deny
+	stays_out "$name: who is denied stays out" "$vip" denied
+	on balancer xlb acl add "$prefix" allow service "$vip:80/tcp"
+	like "$name: the service lets it in" "$(http client "$vip:80")" '^b[12]'
+	buckets_empty
+	stays_out "$name: who opens too much stays out" "$vip" limited
+	is "$name: the rules" "$(on balancer xlb acl show)" \
+		"$(printf '%s deny\n%s allow service %s:80/tcp' "$prefix" "$prefix" "$vip")"
+	on balancer xlb acl del "$prefix"
+	on balancer xlb service change "$vip:80/tcp" limit off
+	like "$name: without a limit" "$(http client "$vip:80")" '^b[12]'
+	forget "$vip"
+	is "$name: with the service its rules are gone" "$(on balancer xlb -j acl show)" '[]'
+}
+
 topology_routed 2
 for n in 1 2; do
 	address b$n lo "$VIP4/32" "$VIP6/128"
@@ -112,6 +150,10 @@ for mode in ipip gue; do
 	check "traffic, $mode, IPv6 in IPv4" $mode "[$VIP6]" $v4
 done
 is "traffic: nothing is dropped" "$(dropped)" ""
+# shellcheck disable=SC2086
+check_door "traffic, rules over IPv4" "$VIP4" 10.1.0.0/24 $v4
+# shellcheck disable=SC2086
+check_door "traffic, rules over IPv6" "[$VIP6]" fd00:1::/64 $v6
 
 for dev in client b1 b2; do
 	on balancer ip link set dev $dev xdpdrv off
