@@ -137,6 +137,9 @@ static __always_inline int admit_client(const struct packet *p, const union tupl
 		      (p->shape.protocol == XLB_UDP && !packet_is_error(p));
 	union visit visit = visit_of(config, service, counts, v6);
 
+	/* A limit is nothing to a connection that goes on. */
+	if (!visit.rules && !visit.own && !counts)
+		return 0;
 	return v6 ? admit(tuple->word[0], tuple->word[1], visit.word, service->limit,
 			  service->burst)
 		  : admit((__u32)tuple->word[0], 0, visit.word, service->limit, service->burst);

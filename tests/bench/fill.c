@@ -149,7 +149,8 @@ static int service_add(struct bpf_object *xlb, enum family family, enum service 
 	unsigned i;
 
 	address_service(family, service, address);
-	if (table_fill(xlb, family, service) || vip_add(xlb, family, address))
+	if (guard_fill(xlb, family, service, &settings) ||
+	    table_fill(xlb, family, service) || vip_add(xlb, family, address))
 		return -EINVAL;
 	for (i = 0; i < 2; i++) {
 		endpoint_set(&endpoint, family, address, SERVICE_PORT, protocols[i]);

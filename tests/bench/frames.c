@@ -37,6 +37,9 @@ const struct service_kind service_kinds[SERVICES] = {
 	[SERVICE_IPIP6] = { XLB_IPIP, POOL_TUNNEL, { IPV6, IPV6 } },
 	[SERVICE_GUE4] = { XLB_GUE, POOL_TUNNEL, { IPV4, IPV4 } },
 	[SERVICE_GUE6] = { XLB_GUE, POOL_TUNNEL, { IPV6, IPV6 } },
+	[SERVICE_RULE] = { XLB_DNAT, POOL_CURRENT, { IPV4, IPV6 } },
+	[SERVICE_RULES] = { XLB_DNAT, POOL_CURRENT, { IPV4, IPV6 } },
+	[SERVICE_LIMIT] = { XLB_DNAT, POOL_CURRENT, { IPV4, IPV6 } },
 };
 
 void put16(__u8 *at, __u16 value)

@@ -34,6 +34,9 @@ enum service {
 	SERVICE_IPIP6,	/* over IPv6 */
 	SERVICE_GUE4,
 	SERVICE_GUE6,
+	SERVICE_RULE,	/* dnat, with one rule for sources, */
+	SERVICE_RULES,	/* with very many, */
+	SERVICE_LIMIT,	/* with a limit */
 	SERVICES,
 	SERVICE_NONE = SERVICES,	/* an address where none is */
 };

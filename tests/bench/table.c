@@ -123,6 +123,23 @@ struct row rows[] = {
 	{ "gue: IPv6 TCP in IPv6, 1M flows", XLB,
 	  .traffic = { IPV6, XLB_TCP, SERVICE_GUE6, .flows = MANY } },
 
+	{ "1 rule: IPv4 TCP, 1 flow", XLB, .traffic = { IPV4, XLB_TCP, SERVICE_RULE, .flows = 1 } },
+	{ "1 rule: IPv4 TCP, 1M flows", XLB,
+	  .traffic = { IPV4, XLB_TCP, SERVICE_RULE, .flows = MANY } },
+	{ "1 rule: IPv6 TCP, 1 flow", XLB, .traffic = { IPV6, XLB_TCP, SERVICE_RULE, .flows = 1 } },
+	{ "100k rules: IPv4 TCP, 1 flow", XLB,
+	  .traffic = { IPV4, XLB_TCP, SERVICE_RULES, .flows = 1 } },
+	{ "100k rules: IPv4 TCP, 1M flows", XLB,
+	  .traffic = { IPV4, XLB_TCP, SERVICE_RULES, .flows = MANY } },
+	{ "100k rules: IPv6 TCP, 1 flow", XLB,
+	  .traffic = { IPV6, XLB_TCP, SERVICE_RULES, .flows = 1 } },
+	{ "limit: IPv4 TCP, 1M flows", XLB,
+	  .traffic = { IPV4, XLB_TCP, SERVICE_LIMIT, .flows = MANY } },
+	{ "limit: IPv4 TCP, SYNs of 1M new flows", XLB,
+	  .traffic = { IPV4, XLB_TCP, SERVICE_LIMIT, .flows = MANY, .opening = true } },
+	{ "limit: IPv6 TCP, SYNs of 1M new flows", XLB,
+	  .traffic = { IPV6, XLB_TCP, SERVICE_LIMIT, .flows = MANY, .opening = true } },
+
 	/* dnat, every slot in transition; 10k flows fit the map of records, 1M do not, and
 	 * from the first turn that records each of them on the map is full. */
 	{ "marked: IPv4 TCP, 10k flows recorded", XLB,
