@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "command.h"
 #include "folder.h"
 #include "link.h"
@@ -142,6 +143,27 @@ static enum status load_into(const struct args *args, struct attach *attach,
 						  : object_attach(args, attach, &wish, mode);
 }
 
+/* The program runs, and no set is there that could be its own; `opened` is, then. */
+static enum status maps_adopt(const struct args *args, struct attach *attach, int *opened)
+{
+	char folder[PATH_MAX];
+	int err = adopt_maps(&attach->attached, attach->maps.folder);
+
+	if (err == -EEXIST)
+		return STATUS_DONE;
+	if (err)
+		return args_fail(args, STATUS_REFUSED, "pinning its maps in %s: %s",
+				 attach->maps.folder, strerror(-err));
+	args_warn(args, "pinned its maps in %s again", attach->maps.folder);
+	strcpy(folder, attach->maps.folder);
+	maps_close(&attach->maps);
+	attach->fresh = attach->made = false;
+	*opened = maps_open(&attach->maps, folder, true);
+	if (*opened && *opened != -EPROTO && *opened != -EINPROGRESS)
+		return maps_fail(args, &attach->maps, *opened);
+	return STATUS_DONE;
+}
+
 /* With what maps_open() said: joins that set, or makes one. */
 static enum status load_with_maps(const struct args *args, struct attach *attach,
 				  const struct keyword *keywords, int opened)
@@ -163,6 +185,8 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 				   folder_explain(err));
 	else
 		status = attach->link.ifindex ? attach_look_again(args, attach) : STATUS_DONE;
+	if (!status && opened == -ENOENT && attach->attached.fd >= 0)
+		status = maps_adopt(args, attach, &opened);
 	if (!status)
 		status = attached_check(args, attach, keywords[KEYWORD_MODE].number, opened);
 	if (!status)

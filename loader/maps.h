@@ -12,6 +12,7 @@
 #include "args.h"
 
 /* Where `xlb load` pins. */
+#define BPFFS "/sys/fs/bpf"
 #define MAPS_OWN_FOLDER "/sys/fs/bpf/xlb"
 
 /*
