@@ -24,7 +24,7 @@ XLB_CFLAGS = -std=gnu11 $(WARNINGS) -Ibpf \
 BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libcurl4-openssl-dev libelf-dev \
 	libjansson-dev libmnl-dev make pkg-config
 RUN_PACKAGES = bpftool ethtool iproute2 jq
-TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf iperf3 iputils-ping \
+TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf faketime iperf3 iputils-ping \
 	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-prometheus-client \
 	python3-scapy shellcheck strace systemd tcpdump tmux util-linux wrk
 FUZZ_HELPER_PACKAGES = libclang-rt-dev

@@ -1,0 +1,167 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# What happens to the machine below the tools: the file system with the pins is unmounted, and
+# clocks jump.  Connections notice neither; the tools say what is wrong, and how to mend it,
+# and count no time by a clock that can be set.
+
+. "$(dirname "$0")/lib.sh"
+. "$NET/faults.sh"
+
+EACH=50 # connections of each family
+ALL=$((2 * EACH))
+SERVICE4=$VIP4:80/tcp SERVICE6=[$VIP6]:80/tcp
+
+# --- no pins ---
+
+# Each fails, in one line that ends in the same way.
+check_tools() { # WHEN
+	while read -r line; do
+		status=0
+		# shellcheck disable=SC2086 # words
+		on balancer $line >"$WORK/output" 2>"$WORK/errors" </dev/null || status=$?
+		is "$1: $line" "$status $(cat "$WORK/output" "$WORK/errors" |
+			sed 's/^xlb[a-z-]*:\(.*:\)* no maps/xlb: no maps/')" \
+			"2 xlb: no maps of xlb: load it first (xlb load dev IF)"
+	done <<-END
+		xlb service show
+		xlb backend add 10.2.1.9
+		xlb stats
+		xlb flow gc
+		xlb lookup 198.51.100.7:40000 to $WEB
+		xlb-save
+		xlb-backend drain $(backend4 1)
+		xlb-stat
+		xlb-metrics
+	END
+}
+
+pins_gone() {
+	# The machine's own may be below the test's.
+	while umount /sys/fs/bpf 2>/dev/null; do
+		:
+	done
+	check_tools "bpffs is unmounted"
+	alive "bpffs is unmounted" old:$ALL
+	open_both unmounted tcp 80 5
+	unharmed "new connections begin" "$report" 10
+	flows close unmounted >/dev/null
+	mount -t bpf bpf /sys/fs/bpf
+	check_tools "an empty one is mounted"
+	is "the program runs" "$(program_id balancer client)" "$program"
+}
+
+pins_back() {
+	ok "xlb load, as they say, for one of the interfaces" xlb load dev client
+	is "has pinned the maps again" "$(cat "$WORK/output")" \
+		"xlb: load dev client: pinned its maps in /sys/fs/bpf/xlb again"
+	is "with all that they hold" "$(xlb save)" "$saved"
+	is "which are the same" "$(program_maps balancer client)" "$maps"
+	ok "another interface's program joins them" xlb load dev b1
+	is "without a word" "$(cat "$WORK/output")" ""
+	is "so that all have the same" "$(program_maps balancer b1)" "$maps"
+	alive "the pins are back" old:$ALL
+}
+
+# Somebody else may know the place, and lock it.
+pins_elsewhere() {
+	mkdir /sys/fs/bpf/elsewhere
+	mv /sys/fs/bpf/xlb/* /sys/fs/bpf/elsewhere
+	fails 2 "maps that are pinned elsewhere are not pinned twice" xlb load dev client
+	like "but that is said" "$(cat "$WORK/output")" '^xlb: load dev client: runs xlb with maps of another place'
+	mv /sys/fs/bpf/elsewhere/* /sys/fs/bpf/xlb
+	alive "pins elsewhere" old:$ALL
+}
+
+# --- clocks ---
+
+# The machine's clock stays as it is: a library between a command and the kernel has it be
+# what $WORK/clock says, from one look to the next.  Clocks that cannot be set are not
+# touched.
+jumping() { # COMMAND...
+	on balancer env "LD_PRELOAD=$faketime" "FAKETIME_TIMESTAMP_FILE=$WORK/clock" \
+		FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 "$@"
+}
+
+clock() { # { +0 | +3650d | -3650d }
+	echo "$1" >"$WORK/clock.new"
+	mv "$WORK/clock.new" "$WORK/clock"
+}
+
+# Longer each time than who waits for something takes from one look to the next.
+jump() {
+	clock +3650d
+	sleep 2
+	clock -3650d
+	sleep 2
+}
+
+check_clock() {
+	clock +3650d
+	ok "the clock is ten years ahead" test $(($(jumping date +%Y) - $(date +%Y))) -ge 9
+	clock +0
+	jumping xlb-backend drain "$(backend4 2):8080" wait 60 quiet 2 >"$WORK/drained" 2>&1 &
+	drain=$!
+	wait_for drains
+	jump
+	ok "the clock jumps to and fro: a drain does not give up" kill -0 $drain
+	alive "the clock jumps" old:$ALL
+	flows close old >/dev/null
+	status=0
+	wait $drain || status=$?
+	is "but ends when all is silent" "$status $(sed 's/silent [0-9]*/silent N/' "$WORK/drained")" \
+		"0 $(backend4 2):8080 service $SERVICE4 silent N flows 0"
+}
+
+drains() {
+	xlb backend show "$(backend4 2):8080" | grep -q drain
+}
+
+# A time namespace's clocks that cannot be set are another ten days ahead.
+elsewhen() { # COMMAND...
+	on balancer unshare -T --monotonic 864000 --boottime 864000 "$@"
+}
+
+check_time_namespace() {
+	if ! elsewhen true 2>/dev/null; then
+		skip "a time namespace's clocks" "this kernel has none"
+		return
+	fi
+	ok "records are there" test "$(records)" -gt 0
+	is "a command whose clock is ten days ahead finds no record old" \
+		"$(elsewhen xlb -j flow show | jq 'any(.[]; .silent > 3600)')" false
+	ok "one collects garbage" elsewhen xlb flow gc
+	alive "and takes no record that matters" new:$ALL
+}
+
+topology_routed 3
+for name in b1 b2 b3; do
+	serve_echo $name 8080
+done
+ok "xlb is loaded" load client b1 b2 b3
+for service in "$SERVICE4" "$SERVICE6"; do
+	xlb service add "$service"
+done
+backend_both add 1 8080
+backend_both add 2 8080
+hold_flows client 0.3 10
+open_both old tcp 80 $EACH
+unharmed "connections begin" "$report" $ALL
+program=$(program_id balancer client)
+maps=$(program_maps balancer client)
+saved=$(xlb save)
+pins_gone
+pins_back
+pins_elsewhere
+set -- /usr/lib/*/faketime/libfaketime.so.1
+faketime=$1
+if [ -e "$faketime" ]; then
+	check_clock
+else
+	skip "a clock that jumps" "needs faketime"
+fi
+backend_both add 3 8080
+open_both new tcp 80 $EACH
+unharmed "connections begin" "$report" $ALL
+check_time_namespace
+is "nothing is dropped" "$(dropped)" ""
+finish
