@@ -75,10 +75,10 @@ forge thief
 forging=$started
 since=$(now)
 answers_come "forged" thief "$since"
-is "xlb tells where it sends" "$(told_mac)" "$(mac thief)"
 report=$(flows check open)
 is "connections are at the mercy of whoever forges: this one resets them" \
 	"$(reported "$report" "broken b1 reset")" $((2 * EACH))
+is "xlb tells where it sends" "$(told_mac)" "$(mac thief)"
 stop "$forging"
 forge b1
 since=$(now)
