@@ -25,7 +25,8 @@ static bool is_pin(const char *path, __u32 id)
 /* Those who know the other place lock that, so there must be one alone. */
 static bool pinned_somewhere(__u32 config)
 {
-	char root[] = BPFFS, *const roots[] = { root, NULL };
+	char root[] = BPFFS;
+	char *const roots[] = { root, NULL };
 	FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
 	bool found = false;
 	FTSENT *entry;
