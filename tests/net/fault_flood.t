@@ -69,8 +69,7 @@ check_flood() {
 	shift
 	# shellcheck disable=SC2086 # may be none
 	during "$name" flood "$@" $COUNT $PACE
-	is "$name: $COUNT packets have come to backends" "$(told arrived)" $COUNT
-	diag "$name: $(told rate) packets a second"
+	check_arrived "$name"
 	check_alive "$name"
 }
 

@@ -63,3 +63,11 @@ flood() { # { syn | ack | flows } ADDRESS PORT COUNT [RATE]
 told() { # WHAT: of the last flood
 	printf '%s\n' "$report" | sed -n "s/^$1 //p"
 }
+
+# check_arrived WHAT: of the last flood; a queue that others fill as well may lose some.
+check_arrived() {
+	sent=$(told sent)
+	ok "$1: $sent packets have come to backends, all but a few" \
+		test "$(told arrived)" -ge $((sent * 99 / 100))
+	diag "$(told arrived) have, $(told rate) a second"
+}
