@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "judge.h"
+#include "rules.h"
 
 /* Types; RFC 792, RFC 4443. */
 enum {
@@ -22,7 +23,7 @@ enum {
 static bool echo_answered(struct court *court, struct trial *trial)
 {
 	const struct view *view = &trial->view;
-	const struct end back = { .fate = FATE_SENT, .hop.link = trial->link };
+	const struct end back = { .fate = FATE_BACK, .hop.link = trial->link };
 	const unsigned at = view->network + source_offset(view->v6), size = address_size(view->v6);
 	struct draft draft;
 
@@ -39,6 +40,9 @@ static bool judge_echo(struct court *court, struct trial *trial)
 {
 	const struct view *view = &trial->view;
 
+	if (world_is_vip(court->world, &view->flow.destination) &&
+	    rules_deny(court->world, &view->flow.source, NULL))
+		return is_dropped(court, trial, REASON(denied), "denied");
 	if (!world_echoes(court->world, &view->flow.destination) || trial->link == LINK_LO ||
 	    view->transport - view->network != header_size(view->v6) || trial->in[0] & 1)
 		return is_untouched(court, trial, "an echo request that is not for xlb");

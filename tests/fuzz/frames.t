@@ -46,7 +46,7 @@ for outcome in untouched dropped dnat nat dr ipip gue reply "nat reply" echo rel
 done
 # The rest wants a kernel's fault, a full buffer, or all ports in use: tests/packet has them.
 for reason in no_backend fragment bad_header bad_length bad_source bad_destination land ttl \
-	too_big no_route no_neighbour off_link forwarding_disabled record_conflict \
+	too_big no_route no_neighbour off_link forwarding_disabled record_conflict denied limited \
 	no_source; do
 	ok "and dropped: $reason" reached "$reason"
 done

@@ -5,12 +5,13 @@
  * bpf/: the protocols by their RFCs, the balancing by what the manual says.
  *
  *	fuzz.c		rounds of frames, failures, replays
- *	world.c		what is configured, by xlb(8) (network.c, maps.c: in what)
+ *	world.c		what is configured, by xlb(8) (services.c, rules.c), and in what
+ *			(network.c, maps.c)
  *	grammar.c	which frames come (spec.c: their bytes, mutate.c: what is done to them)
  *	packet.c	a frame read
  *	memory.c	what is known of flows
- *	judge.c		what may become of a frame (forward.c, reply.c, errors.c)
- *	draft.c		how it should look then, and what checksums it should have
+ *	judge.c		what may become of a frame (forward.c, attempt.c, reply.c, errors.c)
+ *	draft.c		how it should look then, and what checksums it should have (outer.c)
  *	run.c		the program run, its counters compared
  *	report.c	figures, and what went wrong
  *
@@ -179,9 +180,9 @@ int main(int argc, char **argv)
 	static struct fuzz fuzz;
 	int error;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	plan_read(&plan, argc, argv);
 	printf("seed %llu\n", (unsigned long long)plan.seed);
-	fflush(stdout);
 	if (run_open(&fuzz, plan.object))
 		return 2;
 	if (plan.only) {

@@ -61,6 +61,7 @@ bool complain(struct court *court, const char *format, ...)
 /* How a frame leaves that has somewhere to go. */
 enum fate {
 	FATE_SENT,
+	FATE_BACK,		/* by the same link, its MACs swapped */
 	FATE_STACK,		/* finished, passed up */
 	FATE_DROPPED,		/* by the reason */
 	FATE_TOO_BIG,

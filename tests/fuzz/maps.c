@@ -10,12 +10,14 @@
 #include <sys/stat.h>
 
 #include "network.h"
+#include "rules.h"
 
 #define PINS "/sys/fs/bpf/xlb"
 
 static const char *const map_names[WORLD_MAPS] = {
 	[MAP_CONFIG] = "xlb_config",	   [MAP_LINKS] = "xlb_links",
-	[MAP_BACKENDS] = "xlb_backends",
+	[MAP_SERVICES4] = "xlb_services4", [MAP_SERVICES6] = "xlb_services6",
+	[MAP_LIMITS] = "xlb_limits",	   [MAP_BACKENDS] = "xlb_backends",
 	[MAP_NEXTHOPS] = "xlb_nexthops",   [MAP_ROUTES] = "xlb_routes",
 	[MAP_FLOWS4] = "xlb_flows4",	   [MAP_FLOWS6] = "xlb_flows6",
 	[MAP_EMBRYOS4] = "xlb_embryos4",   [MAP_EMBRYOS6] = "xlb_embryos6",
@@ -205,6 +207,9 @@ int world_forget(struct world *world)
 {
 	for (unsigned map = MAP_FLOWS4; map <= MAP_FRAGMENTS; map++)
 		hash_clear(world->maps[map]);
+	hash_clear(world->maps[MAP_LIMITS]);
+	if (limits_exhaust(world))
+		return failed(map_names[MAP_LIMITS], -errno);
 	array_clear(world->maps[MAP_BUDGET], 1, sizeof(struct xlb_budget));
 	return 0;
 }

@@ -143,4 +143,7 @@ unsigned sum_pseudo(const __u8 *addresses, bool v6, __u8 protocol, unsigned leng
 /* The checksum of data that sums up to `sum`, without the field itself. */
 __u16 sum_checksum(unsigned sum);
 
+/* Makes the checksum of an ICMP message that its IP header precedes. */
+void icmp_finish(__u8 *icmp, bool v6, unsigned length);
+
 #endif

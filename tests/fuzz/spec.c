@@ -183,20 +183,6 @@ void spec_write(struct spec *spec, struct random *random, struct frame *frame)
 	frame->size = at + spec->padding;
 }
 
-/* An ICMP message, all but its checksum written. */
-static void icmp_finish(struct frame *frame, unsigned at, bool v6, unsigned length)
-{
-	__u8 *icmp = frame->bytes + at;
-	unsigned sum;
-
-	put16(icmp + 2, 0);
-	sum = sum_words(icmp, length);
-	if (v6)
-		sum = sum_add(sum, sum_pseudo(icmp - 32, true, PROTOCOL_ICMPV6, length));
-	put16(icmp + 2, sum_checksum(sum));
-	frame->size = at + length;
-}
-
 static unsigned icmp_begin(struct random *random, struct frame *frame, bool v6,
 			   const struct address *source, const struct address *destination,
 			   unsigned length)
@@ -243,7 +229,8 @@ void error_write(struct grammar *grammar, struct frame *frame, bool v6,
 	icmp[1] = v6 ? random_below(random, 5) : random_once(random, 2) ? 4 : random_below(random, 14);
 	put32(icmp + 4, mtus[random_below(random, 8)]);
 	memcpy(icmp + 8, quote, quoted);
-	icmp_finish(frame, at, v6, 8 + quoted);
+	icmp_finish(icmp, v6, 8 + quoted);
+	frame->size = at + 8 + quoted;
 	if (random_once(random, 16))
 		icmp[2] ^= 1;
 }
@@ -258,5 +245,6 @@ void echo_write(struct random *random, struct frame *frame, const struct address
 	noise(random, frame->bytes + at, length);
 	frame->bytes[at] = v6 ? 128 : 8;
 	frame->bytes[at + 1] = 0;
-	icmp_finish(frame, at, v6, length);
+	icmp_finish(frame->bytes + at, v6, length);
+	frame->size = at + length;
 }

@@ -60,10 +60,20 @@ struct service {
 	__u16 port;		/* 0: any */
 	__u8 protocol;
 	enum xlb_mode mode;
-	bool by_source, echo;
+	bool by_source, echo, limited;
 	struct backend backends[BACKENDS_MAX];
 	unsigned count;
 };
+
+/* Of all services if it has none of its own. */
+struct rule {
+	struct address prefix;
+	unsigned length;	/* in bits */
+	bool deny;
+	struct service *service;
+};
+
+#define RULES_MAX 256
 
 enum way {
 	WAY_SEND,
@@ -86,6 +96,8 @@ struct hop {
 struct world {
 	struct service services[SERVICES_MAX];
 	unsigned count;
+	struct rule rules[RULES_MAX];
+	unsigned rule_count;
 	unsigned ifindex[LINKS];
 	struct xlb_link links[LINKS];	/* as the map has them */
 	struct xlb_config config;	/* with sources */
@@ -99,7 +111,7 @@ struct world {
 };
 
 enum world_map {
-	MAP_CONFIG, MAP_LINKS, MAP_BACKENDS, MAP_NEXTHOPS, MAP_ROUTES, MAP_FLOWS4, MAP_FLOWS6, MAP_EMBRYOS4,
+	MAP_CONFIG, MAP_SERVICES4, MAP_SERVICES6, MAP_LIMITS, MAP_LINKS, MAP_BACKENDS, MAP_NEXTHOPS, MAP_ROUTES, MAP_FLOWS4, MAP_FLOWS6, MAP_EMBRYOS4,
 	MAP_EMBRYOS6, MAP_FRAGMENTS, MAP_BUDGET, MAP_STATS, MAP_DROPS, WORLD_MAPS,
 };
 
@@ -121,6 +133,9 @@ int world_change(struct world *world, struct random *random);
 struct hop world_hop(const struct address *to);
 const __u8 *link_mac(enum link link);
 void place_mac(bool v6, enum place place, unsigned host, __u8 *mac);
+
+/* As the command line has it. */
+void service_name(const struct service *service, char *to);
 
 /* Is that an address of some service?  Any address is none. */
 bool world_is_vip(const struct world *world, const struct address *address);
