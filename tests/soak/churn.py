@@ -54,7 +54,7 @@ class Churn:
         self.random = random.Random(seed)
         self.number = 0
         self.saved = None
-        self.idle = self.warms = False
+        self.warms = True
         self.active = ()
 
     # --- the beginning ---
@@ -182,18 +182,18 @@ class Churn:
 
     def step_wrong(self, step):
         """What is refused, in a batch with what would not be."""
-        service = self.pick(step, rest=True)
         before = step.wanted.copy()
         self.edit(step)
-        step.wanted = before
-        wrong = [f"service add {service.name}", "service del 192.0.2.99:1/tcp",
-                 f"backend del 10.99.0.1 service {service.name}",
-                 "config set seed 5"]
+        wrong = ["service del 192.0.2.99:1/tcp", "config set seed 5"]
+        service = self.random.choice(list(step.wanted.services.values()))
+        wrong += [f"service add {service.name}",
+                  f"backend del 10.99.0.1 service {service.name}"]
         if service.backends:
             backend = self.random.choice(list(service.backends.values()))
             wrong += [backend.line(service),
                       f"service change {service.name} table {self.other_table(service)}"]
         step.lines.append(self.random.choice(wrong))
+        step.wanted = before
         step.how, step.refused = "batch", True
         step.collected, step.ended, step.adds = set(), [], 0
 

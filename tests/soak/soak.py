@@ -12,6 +12,7 @@ import collections
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -31,11 +32,16 @@ FLOWS = 4               # of a group that is opened
 GROUPS = 3              # of each service, before the oldest is closed
 OPENED, LOOKED = 15, 8  # steps between groups that are opened, and between looks at them
 PATIENCE = 20           # seconds for what takes its time
+STUCK = 90              # seconds after which a step is taken to have no end
 GROWTH_MAX = 1024       # KiB that the process of the pipe may have grown
 
 
 class Failed(Exception):
     """What was found, as lines."""
+
+
+def stuck(_number, _frame):
+    raise Failed(f"it has not come to an end in {STUCK} s")
 
 
 def bpftool(*words):
@@ -106,6 +112,10 @@ class Pipe:
                   f"after {self.steps} changes by a pipe its process has no file descriptor "
                   "or mapping more")
         tap.ok(size <= GROWTH_MAX, f"and has grown by {size} KiB, of {GROWTH_MAX} at most")
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
 
     def close(self):
         self.process.stdin.close()
@@ -271,6 +281,7 @@ class Soak:
 
     def step(self):
         self.steps += 1
+        signal.alarm(STUCK)
         before = self.standing.configuration
         step = self.churn.next(before)
         self.log.write(f"# step {self.steps}: {step.how}\n"
@@ -355,6 +366,10 @@ class Soak:
             self.step()
         self.traffic.look_at_all()
 
+    def end(self):
+        self.traffic.end()
+        self.pipe.end()
+
     def finish(self):
         self.pipe.check()
         self.pipe.close()
@@ -410,6 +425,7 @@ class Soak:
 
 
 def main():
+    signal.signal(signal.SIGALRM, stuck)
     seed, steps, seconds, folder, log = *map(int, sys.argv[1:4]), *sys.argv[4:]
     print(f"# SEED={seed}", flush=True)
     soak = Soak(seed, folder, log)
@@ -420,13 +436,15 @@ def main():
         tap.ok(False, f"seed {seed}, step {soak.steps}: the maps, or the traffic", *failure.args)
         sys.stdout.flush()
         subprocess.run(["tail", "-n", "20", log], check=False)
-        soak.traffic.end()
+        soak.end()
         tap.done()
+    signal.alarm(0)
     took = time.monotonic() - began
     tap.ok(True, f"{soak.steps} steps: after each the maps hold what they are to hold")
     tap.ok(True, f"{soak.traffic.opened} flows, looked at {soak.traffic.looks} times: those "
            "to backends that stay go on")
-    print(f"# {took:.0f} s: {dict(soak.count)}", flush=True)
+    print(f"# {took:.0f} s: {dict(soak.count)}; {soak.standing.marked} slots marked, "
+          f"{soak.standing.cleared} marks cleared", flush=True)
     soak.finish()
     tap.done()
 

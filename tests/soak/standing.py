@@ -76,6 +76,7 @@ class Standing:
         self.replies = {}
         self.links = seen.links
         self.records = {}
+        self.marked = self.cleared = 0      # marks, ever
 
     def free_ids(self):
         """In the order in which they are to be given out."""
@@ -105,6 +106,7 @@ class Change:
         self.new.configuration = wanted
         self.new.generations = dict(old.generations)
         self.new.records = seen.records
+        self.new.marked, self.new.cleared = old.marked, old.cleared
 
     def fault(self, what, got, wanted):
         self.faults.append(f"{what}: {got}, not {wanted}")
@@ -285,6 +287,8 @@ class Change:
                            " or ".join(map(str, sorted(allowed))))
                 return
             moved |= owner != old[0]
+            self.new.marked += bool(got[place][1] and not old[1])
+            self.new.cleared += bool(old[1] and not got[place][1])
             if got[place][1] and (not old[1] or got[place] != kept):
                 marked.add(True)
             elif got[place][1] and cleared in allowed and kept == cleared:
