@@ -76,11 +76,6 @@ static __always_inline __u8 tuple_protocol(const union tuple *tuple, const bool 
 }
 
 /* In network order, 4 or 16 bytes. */
-static __always_inline const __u32 *tuple_source(const union tuple *tuple)
-{
-	return (const __u32 *)tuple->word;
-}
-
 static __always_inline const __u32 *tuple_destination(const union tuple *tuple, const bool v6)
 {
 	return (const __u32 *)tuple->word + (v6 ? 4 : 1);
