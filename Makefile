@@ -29,6 +29,7 @@ TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf faketime iperf3 ip
 	python3-scapy shellcheck strace systemd tcpdump tmux util-linux wrk
 FUZZ_HELPER_PACKAGES = libclang-rt-dev
 KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86 xdp-tools
+COVERAGE_PACKAGES = llvm
 
 BPF_HEADERS = $(wildcard bpf/*.h)
 OBJECTS = bpf/xlb.o bpf/decap.o bpf/probe.o
@@ -165,6 +166,11 @@ fuzz: deps
 	tests/fuzz/fuzz $(if $(SEED),-s $(SEED)) $(if $(FRAMES),-n $(FRAMES)) \
 		$(if $(FRAME),-f $(FRAME))
 
+# With PARTS=helper or PARTS=object on one of them alone.
+coverage: deps
+	@tests/deps.sh $(COVERAGE_PACKAGES)
+	tests/coverage/run $(PARTS)
+
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@tests/demo/demo.sh
@@ -212,5 +218,5 @@ clean:
 
 include tests/fuzz/helper/rules.mk
 
-.PHONY: all always bench check check-faults check-kernels clean demo deps fuzz fuzz-helper \
-	install soak uninstall
+.PHONY: all always bench check check-faults check-kernels clean coverage demo deps fuzz \
+	fuzz-helper install soak uninstall

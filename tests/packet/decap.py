@@ -11,12 +11,12 @@ from scapy.packet import Raw
 
 import frame
 import tap
-from bpf import LOOPBACK, Map, Program, pinned
+from bpf import LOOPBACK, Map, Program, counters_keep, pinned
 from btf import Btf
 from frame import CLIENT_MAC, XLB_MAC
 from lab import CLIENTS, PASS, PINS, ROOT, VERDICTS, VERSIONS, VIPS, enter_namespaces, packed, sh
 
-OBJECT = os.path.join(ROOT, "bpf", "decap.o")
+OBJECT = os.environ.get("DECAP_OBJECT", os.path.join(ROOT, "bpf", "decap.o"))
 BALANCERS = {4: "10.0.0.1", 6: "2001:db8:2::1"}
 LOCALS = {4: "10.0.0.3", 6: "2001:db8:2::3"}
 STRANGERS = {4: "10.0.0.4", 6: "2001:db8:2::4"}
@@ -106,6 +106,7 @@ class Decap:
             tap.skip_all("only root can make namespaces and load programs")
         enter_namespaces()
         sh("bpftool", "prog", "loadall", OBJECT, f"{PINS}/programs", "type", "xdp")
+        counters_keep(f"{PINS}/programs/decap_xdp")
         self.btf = Btf(OBJECT)
         maps = self.btf.maps()
         self.locals, self.stats = (Map(f"{PINS}/{name}", self.btf, maps[name])

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import frame
 import tap
-from bpf import Clock, Map, Program, pinned
+from bpf import Clock, Map, Program, counters_keep, pinned
 from btf import Btf
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -153,6 +153,7 @@ class Lab:
         sysctl("net/ipv6/conf/all/forwarding", 1)
         self.ifindex = {name: socket.if_nametoindex(name) for name in ("lo", "left", "right")}
         sh("bpftool", "prog", "loadall", OBJECT, f"{PINS}/programs", "type", "xdp")
+        counters_keep(f"{PINS}/programs/xlb_xdp")
         self.btf = Btf(OBJECT)
         self.maps = {name: Map(f"{PINS}/{name}", self.btf, declared)
                      for name, declared in self.btf.maps().items()}
