@@ -106,8 +106,10 @@ class Map:
             yield key
 
     def items(self):
-        return [(self.btf.unpack(self.key, key), self.parts(self.raw(key))[0])
-                for key in list(self.keys())]
+        """What is deleted meanwhile is not there."""
+        found = [(key, self.raw(key)) for key in list(self.keys())]
+        return [(self.btf.unpack(self.key, key), self.parts(raw)[0])
+                for key, raw in found if raw is not None]
 
     def snapshot(self):
         """All of it as bytes, to compare."""

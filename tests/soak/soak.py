@@ -432,11 +432,14 @@ def main():
     began = time.monotonic()
     try:
         soak.run(steps, seconds)
-    except (Failed, AssertionError) as failure:
+    except BaseException as failure:
+        signal.alarm(0)
+        soak.end()
+        if not isinstance(failure, (Failed, AssertionError)):
+            raise
         tap.ok(False, f"seed {seed}, step {soak.steps}: the maps, or the traffic", *failure.args)
         sys.stdout.flush()
         subprocess.run(["tail", "-n", "20", log], check=False)
-        soak.end()
         tap.done()
     signal.alarm(0)
     took = time.monotonic() - began
