@@ -19,6 +19,9 @@ OTHERS = (("192.0.2.13", 80, "tcp"), ("192.0.2.10", 8080, "tcp"), ("192.0.2.14",
           ("0.0.0.0", 8080, "tcp"), ("192.0.2.15", 53, "udp"), ("2001:db8::11", 80, "tcp"),
           ("::", 5353, "udp"), ("2001:db8::12", 443, "tcp"))
 TABLES = (251, 257, 509)
+# None of these has a client that sends anything.
+PREFIXES = {4: ("203.0.113.0/24", "203.0.113.7/32", "198.51.100.0/25", "198.51.0.0/16"),
+            6: ("2001:db8:f::/48", "2001:db8:f::1/128", "2001:db8:f:1::/64")}
 WEIGHTS = (0, 1, 1, 2, 3, 10, 65535)
 BACKENDS_MAX, SERVICES_MAX = 34, 11
 PHASE = 60      # steps
@@ -207,7 +210,7 @@ class Churn:
     def edit(self, step, alone=True):
         edits = {"add": 12, "del": 8, "weight": 14, "state": 16, "health": 20, "service": 8,
                  "service_add": 6, "service_del": 4, "mode": 5 if alone else 0,
-                 "empty": 2 if alone else 0, "config": 2}
+                 "empty": 2 if alone else 0, "config": 2, "rule": 10, "limit": 4}
         name = self.random.choices(list(edits), edits.values())[0]
         getattr(self, f"edit_{name}")(step)
 
@@ -373,6 +376,30 @@ class Churn:
             service.hash = self.random.choice(("flow", "source"))
             step.lines.append(f"service change {service.name} table {service.table} "
                               f"hash {service.hash}")
+
+    def edit_rule(self, step):
+        """A prefix is let in or kept out, otherwise than before, or not any more."""
+        service = self.pick(step) if self.random.random() < 0.6 else None
+        rules = service.rules if service else step.wanted.rules
+        version = service.version if service else self.random.choice((4, 6))
+        prefix = self.random.choice(PREFIXES[version])
+        action, verb = self.random.choice(("allow", "deny")), "add"
+        if prefix in rules:
+            verb = self.random.choice(("change", "del"))
+        of = f" service {service.name}" if service else ""
+        if verb == "del":
+            del rules[prefix]
+            step.lines.append(f"acl del {prefix}{of}")
+        else:
+            rules[prefix] = action
+            step.lines.append(f"acl {verb} {prefix} {action}{of}")
+
+    def edit_limit(self, step):
+        service = self.pick(step)
+        service.limit = self.random.choice((0, 1000, 5000))
+        words = f"{service.limit} burst {service.limit + 1}" if service.limit else "off"
+        service.burst = service.limit + 1 if service.limit else 0
+        step.lines.append(f"service change {service.name} limit {words}")
 
     def edit_config(self, step):
         name = self.random.choice(("settle", "records", "table"))

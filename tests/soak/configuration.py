@@ -10,6 +10,7 @@ MODES = {"dnat": 1, "nat": 2, "dr": 3, "ipip": 4, "gue": 5}
 HASHES = {"flow": 1, "source": 2}
 STATES = {"up": 1, "drain": 2, "down": 3}
 FAILS = {"closed": 0, "open": 1}
+ACTIONS = {"allow": 1, "deny": 2}
 REPLYING = ("dnat", "nat")
 DIRECT = ("dr", "ipip", "gue")
 
@@ -52,7 +53,9 @@ class Service:
         self.address, self.port, self.protocol = address, port, protocol
         self.mode, self.hash, self.table, self.settle = "dnat", "flow", 251, 30
         self.echo, self.fail, self.warmup = 1, "closed", 0
+        self.limit = self.burst = 0
         self.backends = {}                  # by address and port
+        self.rules = {}                     # prefix -> action
         self.__dict__.update(more)
 
     @property
@@ -102,6 +105,7 @@ class Configuration:
         self.settings = dict({"settle": 30, "idle": 900, "table": 16381, "records": 4096},
                              **settings)
         self.services = {}                  # by name
+        self.rules = {}                     # for all services: prefix -> action
 
     def copy(self):
         return copy.deepcopy(self)

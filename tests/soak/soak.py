@@ -378,7 +378,9 @@ class Soak:
                   "the pins are the maps of the beginning, and the programs that run")
         self.check_programs(set(attached().values()))
         self.traffic.close()
-        lines = [f"service del {name}" for name in self.standing.configuration.services]
+        configuration = self.standing.configuration
+        lines = [f"service del {name}" for name in configuration.services]
+        lines += [f"acl del {prefix}" for prefix in configuration.rules]
         xlb("-batch", self.file("batch", "\n".join(lines + ["flow gc"]) + "\n"), status=0)
         self.check_empty()
         self.unload()
@@ -400,7 +402,7 @@ class Soak:
     def check_empty(self):
         seen = Seen(self.world)
         left = {name: getattr(seen, name) for name in ("services", "backends", "replies", "vips",
-                                                       "records")}
+                                                       "records", "rules")}
         for name in ("xlb_flows4", "xlb_flows6", "xlb_embryos4", "xlb_embryos6"):
             left[name] = self.world.maps[name].items()
         tap.equal({name: value for name, value in left.items() if value}, {},

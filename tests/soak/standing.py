@@ -11,7 +11,7 @@ import functools
 import ipaddress
 
 import table_reference
-from configuration import FAILS, HASHES, MODES, PROTOCOLS, REPLYING, STATES, mapped
+from configuration import ACTIONS, FAILS, HASHES, MODES, PROTOCOLS, REPLYING, STATES, mapped
 
 DELETED = 65535
 STEPS = 9
@@ -45,6 +45,10 @@ class Seen:
                         for key, value in world.maps[name].items()}
         self.vips = {bytes(key["address"]): value
                      for key, value in world.maps["xlb_vips"].items()}
+        self.rules = {(key["service"], bytes(key["address"]), value["length"]):
+                      (key["bits"], value["action"])
+                      for name in ("xlb_acl4", "xlb_acl6")
+                      for key, value in world.maps[name].items()}
         self.links = {world.number(key): value for key, value in world.maps["xlb_links"].items()}
         # (service's end, slot) -> ids of records of flows to it
         self.records = {}
@@ -74,6 +78,7 @@ class Standing:
         self.generations = {number: target["generation"]
                             for number, target in seen.targets.items()}
         self.replies = {}
+        self.numbers = {}                   # of services, by identity
         self.links = seen.links
         self.records = {}
         self.marked = self.cleared = 0      # marks, ever
@@ -133,6 +138,7 @@ class Change:
             self.check_services()
             self.check_replies()
             self.check_vips()
+            self.check_rules()
             self.check_config()
             self.equal("xlb_links", self.seen.links, self.old.links)
             self.new.links = self.old.links
@@ -229,10 +235,13 @@ class Change:
             ranges.append((value["table"]["first"], value["table"]["size"]))
             self.equal(f"{service.name}",
                        [value[name] for name in ("mode", "hash", "settle", "echo", "fail",
-                                                 "warmup", "updating")]
+                                                 "warmup", "updating", "limit", "burst",
+                                                 "rules")]
                        + [value["table"]["size"]],
                        [MODES[service.mode], HASHES[service.hash], service.settle, service.echo,
-                        FAILS[service.fail], service.warmup, 0, service.table])
+                        FAILS[service.fail], service.warmup, 0, service.limit,
+                        service.burst, len(service.rules), service.table])
+            self.check_number(service, value["number"])
             if value["table"]["size"] == service.table:
                 self.check_slots(service, value, self.seen.slots[end])
         free = 0
@@ -404,6 +413,37 @@ class Change:
                 count["services"] += 1
                 count["echo"] += bool(service.echo and service.takes())
         self.equal("xlb_vips", self.seen.vips, wanted)
+
+    def check_number(self, service, number):
+        """What its rules are kept under: nothing at first, and then always the same."""
+        stood = self.old.numbers.get(service.identity, 0)
+        if stood:
+            self.equal(f"{service.name}: number", number, stood)
+        elif bool(number) < bool(service.rules or service.limit):
+            self.fault(f"{service.name}: number", number, "one of its own")
+        if number and number in self.new.numbers.values():
+            self.fault(f"{service.name}: number", number, "one that no other has")
+        self.new.numbers[service.identity] = number
+
+    def check_rules(self):
+        scopes = [(0, self.wanted.rules)]
+        scopes += [(self.new.numbers.get(service.identity), service.rules)
+                   for service in self.wanted.services.values()]
+        wanted = {}
+        for number, rules in scopes:
+            for prefix, action in rules.items():
+                network = ipaddress.ip_network(prefix)
+                wanted[number, network.network_address.packed, network.prefixlen] = (
+                    32 + network.prefixlen, ACTIONS[action])
+        self.same_keys("rules", self.seen.rules, wanted)
+        for key in set(wanted) & set(self.seen.rules):
+            self.equal(f"rule {key}", self.seen.rules[key], wanted[key])
+        for version in (4, 6):
+            size = 4 if version == 4 else 16
+            self.equal(f"config: rules{version}", self.seen.config[f"rules{version}"],
+                       sum(len(address) == size and not number
+                           for number, address, _ in wanted))
+        self.equal("config: rules_updating", self.seen.config["rules_updating"], 0)
 
     def check_config(self):
         needs = {f"{what}{version}": int(any(
