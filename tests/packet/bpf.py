@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Pinned maps and programs through libbpf's wrappers of bpf(2)."""
 
-import atexit
 import ctypes
-import json
 import os
 import struct
-import subprocess
 import sys
 
 LIBBPF = ctypes.CDLL("libbpf.so.1", use_errno=True)
@@ -142,27 +139,6 @@ class Map:
         else:
             for key in list(self.keys()):
                 LIBBPF.bpf_map_delete_elem(self.descriptor, key)
-
-
-def counters_keep(path):
-    """For `make coverage`: at the end, what the program pinned there has counted, if it is an
-    instrumented one, goes to a file."""
-    if "XLB_COUNTERS" in os.environ:
-        atexit.register(counters_save, path, os.environ["XLB_COUNTERS"])
-
-
-def counters_save(path, folder):
-    maps = bpftool("prog", "show", "pinned", path)["map_ids"]
-    number = next(number for number in maps
-                  if bpftool("map", "show", "id", str(number))["name"] == ".data.counters")
-    value = bpftool("map", "dump", "id", str(number))[0]["value"]
-    with open(os.path.join(folder, str(os.getpid())), "wb") as file:
-        file.write(bytes(int(byte, 16) for byte in value))
-
-
-def bpftool(*words):
-    return json.loads(subprocess.run(["bpftool", "-j", *words], check=True,
-                                     capture_output=True).stdout)
 
 
 class Program:

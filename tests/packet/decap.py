@@ -11,8 +11,9 @@ from scapy.packet import Raw
 
 import frame
 import tap
-from bpf import LOOPBACK, Map, Program, counters_keep, pinned
+from bpf import LOOPBACK, Map, Program, pinned
 from btf import Btf
+from counters import counters_keep
 from frame import CLIENT_MAC, XLB_MAC
 from lab import CLIENTS, PASS, PINS, ROOT, VERDICTS, VERSIONS, VIPS, enter_namespaces, packed, sh
 

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import frame
 import tap
-from bpf import Clock, Map, Program, counters_keep, pinned
+from bpf import Clock, Map, Program, pinned
 from btf import Btf
+from counters import counters_keep
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 OBJECT = os.environ.get("XLB_OBJECT", os.path.join(ROOT, "bpf", "xlb.o"))
