@@ -38,6 +38,7 @@ SHOWS = (
     ("flow show", "", 1),
     ("stats show", "", 1),
     ("-j save", "", 3),
+    ("-j acl show", "", 3),
     ("restore - print", OTHER, 2),
     (f"lookup 198.51.100.7:1 to {WEB}", "", 67),
 )
@@ -48,6 +49,7 @@ CHANGES = (
     (f"backend change 10.0.0.1:8080 service {WEB} state down", "", 2),
     (f"backend del 10.0.0.2:8080 service {WEB}", "", 2),
     ("config set settle 7", "", 3),
+    (f"acl add 198.51.100.0/24 deny service {WEB}", "", 3),
     ("flow gc", "", 3),
     ("restore -", OTHER, 2),
     ("-batch -", f"backend del 10.0.0.1:8080 service {WEB}\nbackend show\nservice del {DNS}\n", 2),

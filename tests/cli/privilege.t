@@ -49,6 +49,7 @@ TABLE = (
     ("xlb link show", LOOK),
     ("xlb -s link show", LOOK),
     ("xlb link check", LOOK),
+    ("xlb acl show", LOOK),
     ("xlb save", LOOK),
     ("xlb-service show", LOOK),
     ("xlb-backend show", LOOK),
@@ -64,6 +65,7 @@ TABLE = (
     (f"xlb backend del 10.0.0.1:8080 service {WEB}", CHANGE),
     (f"xlb service del {WEB}", CHANGE),
     ("xlb config set settle 9", CHANGE),
+    ("xlb acl add 198.51.100.0/24 deny", CHANGE),
     ("xlb service warm", CHANGE),
     ("xlb flow gc", CHANGE),
     ("xlb flow flush", CHANGE),
@@ -235,6 +237,12 @@ def check_readers():
                                          or "not permitted" in done.stderr),
                f"readers cannot {what}", done.returncode, done.stderr)
     tap.equal(seen(), before, "nothing has changed")
+    for words in ("xlb service show", f"xlb service del {WEB}", "xlb flow flush", "xlb unload dev v0",
+                  "xlb load dev v0", f"bpftool map dump pinned {PINS}/xlb_config"):
+        done = run(words, LOAD, NOBODY)
+        tap.ok(done.returncode not in (0, 1) or "ermission denied" in done.stderr,
+               f"capabilities alone do not get at the maps: {words}", done.returncode, done.stderr)
+    tap.equal(seen(), before, "nothing has changed, either")
     done = run("xlb service show", LOOK, NOBODY)
     tap.ok(done.returncode == 2 and one_line(done, "xlb") and "not for this user to read" in
            done.stderr, "of another group: refused", done.stderr)

@@ -264,6 +264,17 @@ def check_other_gue():
                         wrap(GUE1, outside, 4, header + bytes(inner(4))), PASS, counted)
 
 
+def check_whoever_sends():
+    """No source is asked for, of the outer packet or the inner one: the claim of README.md."""
+    for version, source, within in ((4, "203.0.113.66", "192.0.2.99"),
+                                    (6, "2001:db8:666::1", "2001:db8:99::9")):
+        content = bytes(inner(version, src=within))
+        protocol = {"proto": 4} if version == 4 else {"nh": 41}
+        data = bytes(ethernet() / outer(version, src=source, **protocol) / Raw(content))
+        decap.check(f"IPv{version}: whoever sends, and in whose name", data, PASS,
+                    counter_of(IPIP, version, version), unwrapped(content))
+
+
 def strangers():
     """What is no tunnel's, or not one that would be looked for."""
     for version in VERSIONS:
@@ -332,6 +343,7 @@ check_outer_sum()
 check_fragments()
 check_options()
 check_other_gue()
+check_whoever_sends()
 check_strangers()
 tap.equal({member["name"] for member in decap.btf.struct("decap_stats")["members"]} - decap.seen,
           set(), "every counter has been reached")
