@@ -167,6 +167,7 @@ static int rules_read(struct state *state)
 {
 	int lock = maps_lock(state->maps.folder), error;
 
+	state->maps.use = MAPS_LOOK_LOCKED;
 	if (lock < 0)
 		return lock;
 	error = rules_load(state);
@@ -214,7 +215,7 @@ static enum status cmd_show(struct context *context, struct args *args)
 		goto free;
 	error = rules_read(state);
 	if (error) {
-		args_fail(args, STATUS_REFUSED, "%s", strerror(-error));
+		maps_fail(args, &state->maps, error);
 		goto free;
 	}
 	rules_sort(state);
