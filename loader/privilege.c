@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The capabilities that the kernel wants: which one is missing, and what to do. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "privilege.h"
@@ -30,6 +33,17 @@ static unsigned long long capabilities(void)
 	return data[0].effective | (unsigned long long)data[1].effective << 32;
 }
 
+static bool memory_limited(void)
+{
+	struct rlimit limit;
+	unsigned major = 0, minor = 0;
+	struct utsname name;
+
+	return !uname(&name) && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       major * 1000 + minor < 5011 && !getrlimit(RLIMIT_MEMLOCK, &limit) &&
+	       limit.rlim_cur != RLIM_INFINITY;
+}
+
 const char *privilege_explain(int error, unsigned long long wanted)
 {
 	static char text[160];
@@ -46,6 +60,9 @@ const char *privilege_explain(int error, unsigned long long wanted)
 		used += snprintf(text + used, sizeof(text) - used, "%s%s", missing++ ? ", " : "",
 				 names[i].name);
 	}
+	if (!missing && wanted & PRIVILEGE(CAP_PERFMON) && memory_limited())
+		return "Operation not permitted: before Linux 5.11 maps are locked memory, which "
+		       "is limited here (ulimit -l)";
 	if (!missing)
 		return strerror(-error);
 	snprintf(text + used, sizeof(text) - used, " %s missing: run as root, or see PRIVILEGES in "

@@ -9,6 +9,7 @@ is refused in one line that names it, and nothing has changed.
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -357,6 +358,9 @@ def main():
     if not shutil.which("setpriv"):
         world.skip_all("needs setpriv")
     world.enter()
+    if KERNEL < (5, 11):
+        # Maps are locked memory there.
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
     os.chmod("/sys/fs/bpf", 0o755)
     with tempfile.TemporaryDirectory() as folder:
         installed(folder)
