@@ -28,6 +28,7 @@ TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf faketime iperf3 ip
 	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-prometheus-client \
 	python3-scapy shellcheck strace systemd tcpdump tmux util-linux wrk
 FUZZ_HELPER_PACKAGES = libclang-rt-dev
+PEER_PACKAGES = haproxy iptables ipvsadm nftables
 KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86 xdp-tools
 COVERAGE_PACKAGES = llvm
 
@@ -178,6 +179,12 @@ demo: deps
 bench: bpf/xlb.o tests/bench/bench $(BENCH_PROGRAMS)
 	tests/bench/run $(BENCH_FLAGS)
 
+# What a user would pick instead; PEERS="nftables dnat" are those alone.
+bench-peers: deps
+	@tests/deps.sh $(PEER_PACKAGES)
+	@$(MAKE) --no-print-directory all
+	tests/bench/peers $(PEERS)
+
 deps:
 	@tests/deps.sh $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
 
@@ -218,5 +225,5 @@ clean:
 
 include tests/fuzz/helper/rules.mk
 
-.PHONY: all always bench check check-faults check-kernels clean coverage demo deps fuzz \
-	fuzz-helper install soak uninstall
+.PHONY: all always bench bench-peers check check-faults check-kernels clean coverage demo \
+	deps fuzz fuzz-helper install soak uninstall

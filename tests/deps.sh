@@ -37,12 +37,14 @@ usable() {
 	libjansson-dev) pkg-config --exists jansson ;;
 	kmod) command -v modprobe ;;
 	lib*-dev) pkg-config --exists "${1%-dev}" ;;
+	nftables) command -v nft ;;
 	procps) command -v sysctl ;;
 	python3-prometheus-client) /usr/bin/python3 -c 'import prometheus_client' ;;
 	python3-scapy) /usr/bin/python3 -c 'import scapy' ;;
 	qemu-system-x86) command -v qemu-system-x86_64 ;;
 	systemd) command -v systemd-analyze ;;
 	util-linux) command -v nsenter && command -v unshare && command -v setpriv ;;
+	xdp-tools) command -v xdpdump ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1
 }
@@ -75,10 +77,12 @@ apt-get -q update || die "apt-get update failed; still missing:$missing"
 apt-get -q -y --no-install-recommends install $missing ||
 	die "apt-get could not install:$missing"
 
-# Tests run what they need of nginx themselves; the machine did not ask for a server.
-case " $missing " in
-*" nginx "*)
-	invoke-rc.d nginx stop >/dev/null 2>&1 || :
-	update-rc.d nginx disable >/dev/null 2>&1 || :
-	;;
-esac
+# Tests run what they need of these themselves; the machine did not ask for a server.
+for server in haproxy nginx; do
+	case " $missing " in
+	*" $server "*)
+		invoke-rc.d $server stop >/dev/null 2>&1 || :
+		update-rc.d $server disable >/dev/null 2>&1 || :
+		;;
+	esac
+done

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What tests/bench/peers has measured, as a table in Markdown: peers_table.py RESULTS PEER...
+"""What tests/bench/peers has measured, as a table in Markdown: peers_table.py RESULTS CONDITIONS PEER...
 
 Lines of RESULTS are "PEER FIGURE NUMBER", or "PEER missing WHY".  A cell is the median,
 and the least and the most of its turns behind it."""
@@ -19,12 +19,12 @@ NAMES = {"routing": "routing alone", "nftables": "nftables, `dnat to numgen`",
 
 # What a column shows: a figure, divided by what, with so many digits.
 COLUMNS = (("requests/s, a connection each", "new", 1, 0),
-           ("balancer's µs for one", "new-time", 1, 1),
+           ("µs of the balancer", "new-time", 1, 1),
            ("requests/s, kept alive", "kept", 1, 0),
-           ("µs for one", "kept-time", 1, 1),
+           ("µs of the balancer", "kept-time", 1, 1),
            ("one stream, Gbit/s", "stream", 1, 2),
            ("datagrams, 1000/s", "datagrams", 1000, 0),
-           ("µs for one", "datagrams-time", 1, 2))
+           ("µs of the balancer", "datagrams-time", 1, 2))
 BROKEN = ("added", "removed", "deleted")
 
 
@@ -60,12 +60,12 @@ def machine():
     return f"{text.count('processor')} CPUs ({model[1] if model else platform.machine()})"
 
 
-def main(path, *peers):
+def main(path, conditions, *peers):
     figures, missing = read(path)
-    print(f"Measured {datetime.date.today()}, Linux {platform.release()}, {machine()}:\n")
+    print(f"Measured {datetime.date.today()}, Linux {platform.release()}, {machine()}; {conditions}:\n")
+    held = figures.get((peers[-1], "held"), [0])
     print("| |", " | ".join(name for name, *_ in COLUMNS),
-          f"| of {figures[peers[-1], 'held'][0]:.0f} connections break |"
-          if figures.get((peers[-1], "held")) else "| connections break |")
+          f"| of {held[0]:.0f} connections break: added / removed / deleted |")
     print("| --- |" + " ---: |" * (len(COLUMNS) + 1))
     for peer in peers:
         if peer in missing:
