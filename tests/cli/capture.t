@@ -44,18 +44,6 @@ os.write(2, b"\\n7 packets captured\\n0 packets dropped by perf ring\\n")
 PACKETS = ((0, None, 0, "before"), (1, 3, 0, "tx"), (0, None, 1, "before"),
            (1, 4, 2, "redirect"), (1, 1, 3, "drop"), (1, 2, 1400, "pass"), (1, 0, 5, "aborted"))
 
-# Somebody else's, which passes all.
-OTHER = """
-	.section xdp, "ax"
-	.globl other
-	.type other, @function
-other:	r0 = 2
-	exit
-	.size other, 16
-	.section license, "aw"
-	.asciz "GPL"
-"""
-
 # Wrong command lines, and a part of what is said of them.
 WRONG = (
     ("", "which interface? dev IF"),
@@ -189,8 +177,8 @@ def check_refused(stage):
     refused(stage, "-w /nonexistent/file: cannot be written", "no folder",
             "-w", "/nonexistent/file", "dev", "left")
     other = os.path.join(stage.folder, "other.o")
-    subprocess.run(["clang", "-target", "bpf", "-x", "assembler", "-c", "-o", other, "-"],
-                   input=OTHER, text=True, check=True)
+    sh("clang", "-target", "bpf", "-x", "assembler", "-c", "-o", other,
+       f"{ROOT}/tests/net/other.s")
     sh("ip", "link", "set", "right", "xdp", "obj", other, "sec", "xdp")
     refused(stage, "dev right: runs other, which is not xlb's", "another program", "dev", "right")
     sh("ip", "link", "set", "right", "xdp", "off")

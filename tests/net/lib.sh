@@ -285,16 +285,7 @@ topology_one_arm() { # BACKENDS
 
 # Somebody else's program that passes everything, in section xdp; wants clang.
 other_program() { # FILE
-	clang -target bpf -x assembler -c -o "$1" - <<'END'
-	.section xdp, "ax"
-	.globl other
-	.type other, @function
-other:	r0 = 2
-	exit
-	.size other, 16
-	.section license, "aw"
-	.asciz "GPL"
-END
+	clang -target bpf -x assembler -c -o "$1" "$ROOT/tests/net/other.s"
 }
 
 # The id of the program on an interface, or nothing.
