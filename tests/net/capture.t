@@ -51,43 +51,43 @@ capture dev client
 if grep -q 'not trace' "$WORK/capture"; then
 	skip_all "$(sed 's/^xlb-capture: //' "$WORK/capture")"
 fi
-is "HTTP through xlb" "$(http client "$VIP4")" b1
-ok "both: the last packet of a connection is seen" \
+is "xlb-capture: HTTP through xlb" "$(http client "$VIP4")" b1
+ok "xlb-capture: both: the last packet of a connection is seen" \
 	wait_for shown "^redirect .* > $(backend4 1)\.80: Flags \[F"
 capture_stop
 syn="$(grep -F 'Flags [S]' "$WORK/shown")"
-like "a SYN before xlb is for the service" "$syn" "^before .* > $VIP4\.80: "
-like "and after it for the backend" "$syn" "^redirect .* > $(backend4 1)\.80: "
-is "each packet is there twice" "$(grep -c '^before' "$WORK/shown")" \
+like "xlb-capture: a SYN before xlb is for the service" "$syn" "^before .* > $VIP4\.80: "
+like "xlb-capture: and after it for the backend" "$syn" "^redirect .* > $(backend4 1)\.80: "
+is "xlb-capture: each packet is there twice" "$(grep -c '^before' "$WORK/shown")" \
 	"$(grep -vc '^before' "$WORK/shown")"
-like "how many is said" "$(cat "$WORK/capture")" '^[1-9][0-9]* packets captured$'
+like "xlb-capture: how many is said" "$(cat "$WORK/capture")" '^[1-9][0-9]* packets captured$'
 
 capture -c 1 dev client before
 http client "$VIP4" >/dev/null
-ok "-c 1: ends by itself" wait_for capture_ended
-is "before: the packet as it came" "$(shown_columns)" "1 before $VIP4.80:"
+ok "xlb-capture: -c 1: ends by itself" wait_for capture_ended
+is "xlb-capture: before: the packet as it came" "$(shown_columns)" "1 before $VIP4.80:"
 capture -c 1 dev client after
 http client "$VIP4" >/dev/null
-ok "-c 1, after: ends by itself" wait_for capture_ended
-is "after: as it left" "$(shown_columns)" "1 redirect $(backend4 1).80:"
+ok "xlb-capture: -c 1, after: ends by itself" wait_for capture_ended
+is "xlb-capture: after: as it left" "$(shown_columns)" "1 redirect $(backend4 1).80:"
 
 capture -c 1 dev client after
 on client ping -q -c 1 -W 5 10.1.0.1 >/dev/null
-ok "a packet that is not for a service" wait_for capture_ended
-is "passes" "$(shown_columns)" "1 pass 10.1.0.1:"
+ok "xlb-capture: a packet that is not for a service" wait_for capture_ended
+is "xlb-capture: passes" "$(shown_columns)" "1 pass 10.1.0.1:"
 capture -c 1 dev client after
 http client "$VIP4:81" >/dev/null 2>&1 &
-ok "a packet for a service without a live backend" wait_for capture_ended
-is "is dropped" "$(shown_columns)" "1 drop $VIP4.81:"
+ok "xlb-capture: a packet for a service without a live backend" wait_for capture_ended
+is "xlb-capture: is dropped" "$(shown_columns)" "1 drop $VIP4.81:"
 wait $! || :
 
 capture -c 3 -w "$WORK/file" dev client
 http client "$VIP4" >/dev/null
-ok "-w: ends after -c 3" wait_for capture_ended
-is "-w: tcpdump reads three packets" "$(tcpdump -nr "$WORK/file" 2>/dev/null | wc -l)" 3
+ok "xlb-capture: -w: ends after -c 3" wait_for capture_ended
+is "xlb-capture: -w: tcpdump reads three packets" "$(tcpdump -nr "$WORK/file" 2>/dev/null | wc -l)" 3
 capture -w - dev client
 http client "$VIP4" >/dev/null
-ok "-w -: the whole connection is written" \
+ok "xlb-capture: -w -: the whole connection is written" \
 	wait_for sh -c "tcpdump -nr $WORK/shown 2>/dev/null | grep -q '$(backend4 1).80: Flags \[F'"
 capture_stop
 on balancer sh -c "xlb-capture -w - dev client 2>$WORK/capture | tcpdump -c 2 -nr - 2>/dev/null" \
@@ -98,6 +98,6 @@ wait_for grep -q '^listening' "$WORK/capture"
 more() {
 	http client "$VIP4" >/dev/null && capture_ended
 }
-ok "-w - into a tcpdump that has enough after two packets" wait_for more
-is "which it shows" "$(wc -l <"$WORK/shown")" 2
+ok "xlb-capture: -w - into a tcpdump that has enough after two packets" wait_for more
+is "xlb-capture: which it shows" "$(wc -l <"$WORK/shown")" 2
 finish
