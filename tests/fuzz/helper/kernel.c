@@ -215,12 +215,6 @@ static struct storage *map_of(int descriptor)
 	return &maps[of_file[descriptor]];
 }
 
-int bpf_obj_get_opts(const char *path, const struct bpf_obj_get_opts *options)
-{
-	(void)options;
-	return bpf_obj_get(path);
-}
-
 int bpf_obj_get_info_by_fd(int descriptor, void *info, __u32 *size)
 {
 	struct bpf_map_info *to = info;
