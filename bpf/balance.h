@@ -159,6 +159,8 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 		recorded = reply_record(p->ctx, p->shape.word, choice.backend);
 		if (recorded == RECORD_CONFLICT)
 			return drop(record_conflict);
+		event_flow(p->ctx, choice.backend,
+			   (recorded == RECORD_NEW) & !choice.recorded);
 	}
 	if (mode == XLB_DNAT) {
 		to.address = (const __u32 *)target->address;

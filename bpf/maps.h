@@ -198,6 +198,28 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } xlb_limits SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xlb_watch);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_watch SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XLB_EVENT_KINDS);
+	__type(key, __u32);
+	__type(value, struct xlb_sample);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_samples SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, XLB_EVENTS_SIZE);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} xlb_events SEC(".maps");
+
 /* For xlb load, which knows by it whether the object fits the maps. */
 const volatile __u32 xlb_abi = XLB_ABI;
 

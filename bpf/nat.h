@@ -168,15 +168,18 @@ static __always_inline int nat_new(struct xdp_md *ctx, __u64 shape)
 	union nat_choice chosen = { .word = nat_choose(ctx, shape) };
 	union shape of = { .word = shape };
 	__u32 held = 0;
+	int verdict;
 
 	if (!chosen.backend)
 		return drop(no_backend);
 	/* A UDP packet may be a flow's first, for which all this looking would be idle. */
 	if (of.protocol == XLB_TCP && !(of.flags & SHAPE_OPENING))
 		held = nat_port_held(ctx, shape, chosen.backend);
-	return of.flags & SHAPE_V6
-		       ? nat_begin6(ctx, shape, chosen.slot, chosen.backend, held)
-		       : nat_begin4(ctx, shape, chosen.slot, chosen.backend, held);
+	verdict = of.flags & SHAPE_V6
+			  ? nat_begin6(ctx, shape, chosen.slot, chosen.backend, held)
+			  : nat_begin4(ctx, shape, chosen.slot, chosen.backend, held);
+	event_flow(ctx, chosen.backend, !verdict);
+	return verdict;
 }
 
 /* Is the packet of the connection that was recorded, not of a new one? */

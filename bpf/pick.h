@@ -6,6 +6,7 @@
 #ifndef XLB_PICK_H
 #define XLB_PICK_H
 
+#include "event.h"
 #include "record.h"
 
 /* Odd constants with bits well spread (fractional parts of square roots of
@@ -231,6 +232,7 @@ static __always_inline void pick(const struct packet *p, const union tuple *tupl
 				    flow_older(service, p->shape.protocol, packet_opens(p)));
 	choice->backend = picked.backend;
 	choice->recorded = picked.recorded;
+	event_flow(p->ctx, choice->backend, choice->recorded);
 }
 
 /* The backend that a packet of this flow would get now. */

@@ -10,6 +10,7 @@
  *	rewrite.h	addresses, ports, checksums
  *	tunnel.h	encapsulation
  *	count.h		counters, verdicts and drops
+ *	event.h		what xlb monitor shows
  *
  * balance.h strings them together from client to backend, nat.h where that gets
  * another source too (nat_port.h: which), reply.h back.
@@ -59,11 +60,20 @@ static __always_inline int walk(struct xdp_md *ctx)
 					 : nat(ctx, shape.word);
 }
 
+static __always_inline int xlb(struct xdp_md *ctx)
+{
+	__u32 verdict = walk(ctx);
+
+	if (unlikely(verdict > XDP_REDIRECT))
+		event_drop(ctx, verdict);
+	return verdict_end(verdict);
+}
+
 /* What `ip link set dev IF xdp obj xlb.o` loads. */
 SEC("prog")
 int xlb_prog(struct xdp_md *ctx)
 {
-	return verdict_end(walk(ctx));
+	return xlb(ctx);
 }
 
 /* What everything else loads.  libbpf refuses calls from one program into
@@ -71,7 +81,7 @@ int xlb_prog(struct xdp_md *ctx)
 SEC("xdp")
 int xlb_xdp(struct xdp_md *ctx)
 {
-	return verdict_end(walk(ctx));
+	return xlb(ctx);
 }
 
 static __always_inline void answer_fill(struct xlb_lookup *answer, struct packet *p, const bool v6)

@@ -31,6 +31,9 @@
  * xlb_acl4        LPM trie         xlb_prefix4 -> xlb_rule             tools
  * xlb_acl6        LPM trie         xlb_prefix6 -> xlb_rule             tools
  * xlb_limits      LRU hash         xlb_source -> xlb_bucket            packets
+ * xlb_watch       array, 1         0 -> xlb_watch                      xlb monitor
+ * xlb_samples     per-CPU array    xlb_event_kind -> xlb_sample        packets
+ * xlb_events      ring buffer      xlb_event                           packets
  *
  * One map per family for what every packet looks up: jhash of an 8-byte IPv4
  * key costs a third of one of 20 bytes.
@@ -458,6 +461,46 @@ struct xlb_source {
  */
 struct xlb_bucket {
 	__u64 full_at;		/* nanoseconds of CLOCK_MONOTONIC */
+};
+
+/* What single packets are told of to whoever watches, one byte. */
+enum xlb_event_kind {
+	XLB_EVENT_DROP = 0,	/* a packet counts as dropped */
+	XLB_EVENT_FLOW = 1,	/* a packet made a record of its flow */
+	XLB_EVENT_KINDS,
+} __attribute__((packed));
+
+/* What is to be told: nothing, unless somebody has lately asked for it. */
+struct xlb_watch {
+	__u64 until;		/* jiffies: nobody watches from then on */
+	__u32 interval;		/* jiffies in which each CPU tells XLB_EVENTS_MAX of a kind */
+	__u32 kinds;		/* 1 << enum xlb_event_kind */
+};
+
+#define XLB_EVENTS_MAX 1000
+
+/* What a CPU has told of a kind. */
+struct xlb_sample {
+	__u32 since;		/* low 32 bits of jiffies when the interval began */
+	__u32 sent;		/* events since then, XLB_EVENTS_MAX at most */
+	__u64 missed;		/* events that were left out, ever */
+};
+
+#define XLB_EVENTS_SIZE (512 * 1024)	/* bytes of xlb_events: some 3000 events */
+/* Ethernet with two tags, IPv6, ICMPv6, IPv6 and ports are 118 bytes. */
+#define XLB_EVENT_FRAME 128
+
+struct xlb_event {
+	__u64 time;		/* nanoseconds of CLOCK_MONOTONIC */
+	__u32 ifindex;		/* where the packet came in */
+	__u16 backend;		/* id; 0: not known, as with drops */
+	__u16 length;		/* bytes of the frame that stand here */
+	enum xlb_event_kind kind;
+	__u8 reason;		/* of a drop: a field's place in struct xlb_drops */
+	__u8 action;		/* enum xdp_action; of a drop other than XDP_DROP: the frame is
+				 * not the packet, but what was made of it */
+	__u8 reserved[5];
+	__u8 frame[XLB_EVENT_FRAME];
 };
 
 /* How the answer of xlb_lookup came about. */

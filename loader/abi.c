@@ -12,7 +12,7 @@
 
 #include "abi.h"
 
-/* --- ABI 3: no rules, no limits --- */
+/* --- ABI 3: no rules, no limits, no events --- */
 
 struct config3 {
 	__u32 abi;
@@ -104,6 +104,9 @@ static const struct abi_map maps3[] = {
 	{ MAP_ACL4, MAPS_ABSENT, NULL },
 	{ MAP_ACL6, MAPS_ABSENT, NULL },
 	{ MAP_LIMITS, MAPS_ABSENT, NULL },
+	{ MAP_WATCH, MAPS_ABSENT, NULL },
+	{ MAP_SAMPLES, MAPS_ABSENT, NULL },
+	{ MAP_EVENTS, MAPS_ABSENT, NULL },
 	{},
 };
 
@@ -164,6 +167,9 @@ static const struct abi_map maps2[] = {
 	{ MAP_ACL4, MAPS_ABSENT, NULL },
 	{ MAP_ACL6, MAPS_ABSENT, NULL },
 	{ MAP_LIMITS, MAPS_ABSENT, NULL },
+	{ MAP_WATCH, MAPS_ABSENT, NULL },
+	{ MAP_SAMPLES, MAPS_ABSENT, NULL },
+	{ MAP_EVENTS, MAPS_ABSENT, NULL },
 	{},
 };
 

@@ -53,6 +53,9 @@ static const struct {
 	[MAP_ACL4] = { "xlb_acl4", sizeof(struct xlb_prefix4), sizeof(struct xlb_rule) },
 	[MAP_ACL6] = { "xlb_acl6", sizeof(struct xlb_prefix6), sizeof(struct xlb_rule) },
 	[MAP_LIMITS] = { "xlb_limits", sizeof(struct xlb_source), sizeof(struct xlb_bucket) },
+	[MAP_WATCH] = { "xlb_watch", sizeof(__u32), sizeof(struct xlb_watch) },
+	[MAP_SAMPLES] = { "xlb_samples", sizeof(__u32), sizeof(struct xlb_sample) },
+	[MAP_EVENTS] = { "xlb_events", 0, 0 },
 };
 
 const char *map_name(enum map map)

@@ -51,6 +51,9 @@ enum map {
 	MAP_ACL4,
 	MAP_ACL6,
 	MAP_LIMITS,
+	MAP_WATCH,
+	MAP_SAMPLES,
+	MAP_EVENTS,
 	MAP_COUNT,
 };
 
@@ -75,7 +78,8 @@ struct maps {
 /* "xlb_config" and so on. */
 const char *map_name(enum map map);
 
-/* What a key and a value take, in bytes; a per-CPU value is rounded up to 8. */
+/* What a key and a value take, in bytes; a per-CPU value is rounded up to 8.  The ring has
+ * neither. */
 size_t map_key_size(enum map map);
 size_t map_value_size(enum map map);
 
@@ -115,7 +119,8 @@ int maps_open(struct maps *maps, const char *pin, enum maps_use use);
 /*
  * Opens all maps of a folder, whatever their version: one that is pinned in MAPS_ASIDE
  * too, from there, if asked to.  Sizes of values are as now where values (or NULL)
- * has 0.  0, -ENODATA, -EPROTO or -errno; then maps_close().
+ * has 0; where it has MAPS_ABSENT there was no such map.  0, -ENODATA, -EPROTO or
+ * -errno; then maps_close().
  */
 int maps_open_all(struct maps *maps, const char *folder, bool aside, const __u32 *values);
 void maps_close(struct maps *maps);

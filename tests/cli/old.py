@@ -25,7 +25,7 @@ GENERIC, NATIVE = 2, 4  # XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE
 # What a version has otherwise, or has not.
 ANEW3 = ("xlb_config", "xlb_services4", "xlb_services6", "xlb_drops")
 ANEW = {2: (*ANEW3, "xlb_vips", "xlb_backends"), 3: ANEW3}
-ABSENT = "xlb_acl4", "xlb_acl6", "xlb_limits"
+ABSENT = "xlb_acl4", "xlb_acl6", "xlb_limits", "xlb_watch", "xlb_samples", "xlb_events"
 
 for function in ("open_file", "next_program", "find_map_by_name"):
     getattr(LIBBPF, f"bpf_object__{function}").restype = ctypes.c_void_p

@@ -33,6 +33,9 @@ int xlb_xdp(void *context)
 	use(xlb_acl4);
 	use(xlb_acl6);
 	use(xlb_limits);
+	use(xlb_watch);
+	use(xlb_samples);
+	use(xlb_events);
 #endif
 	return XDP_PASS;
 }

@@ -94,6 +94,8 @@ class World:
         sizes = SIZES if sizes is None else sizes
         self.maps = {}
         for name, declaration in self.btf.maps().items():
+            if "key" not in declaration:    # a ring
+                continue
             declaration["max_entries"] = sizes.get(name, declaration["max_entries"])
             self.maps[name] = Map(os.path.join(folder, name), self.btf, declaration)
         self.slots = mmap.mmap(self.maps["xlb_slots"].descriptor,

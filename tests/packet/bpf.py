@@ -2,6 +2,7 @@
 """Pinned maps and programs through libbpf's wrappers of bpf(2)."""
 
 import ctypes
+import mmap
 import os
 import struct
 import sys
@@ -139,6 +140,35 @@ class Map:
         else:
             for key in list(self.keys()):
                 LIBBPF.bpf_map_delete_elem(self.descriptor, key)
+
+
+class Ring:
+    """The reader of a ring buffer; Documentation/bpf/ringbuf.rst of Linux has the layout."""
+
+    BUSY, DISCARDED, HEADER = 1 << 31, 1 << 30, 8
+
+    def __init__(self, path, size):
+        descriptor = pinned(path)
+        self.size = size
+        self.place = mmap.mmap(descriptor, mmap.PAGESIZE)
+        self.data = mmap.mmap(descriptor, mmap.PAGESIZE + 2 * size, prot=mmap.PROT_READ,
+                              offset=mmap.PAGESIZE)
+
+    def read(self):
+        """All records since the last call, as bytes."""
+        found = []
+        at, = struct.unpack_from("=Q", self.place)
+        end, = struct.unpack_from("=Q", self.data)
+        while at < end:
+            start = mmap.PAGESIZE + at % self.size
+            word, = struct.unpack_from("=I", self.data, start)
+            assert not word & self.BUSY
+            length = word & ~self.DISCARDED
+            if not word & self.DISCARDED:
+                found.append(self.data[start + self.HEADER:start + self.HEADER + length])
+            at += (self.HEADER + length + 7) // 8 * 8
+        struct.pack_into("=Q", self.place, 0, at)
+        return found
 
 
 class Program:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import frame
 import tap
-from bpf import Clock, Map, Program, pinned
+from bpf import Clock, Map, Program, Ring, pinned
 from btf import Btf
 from counters import counters_keep
 
@@ -33,7 +33,7 @@ VERSIONS = (4, 6)
 
 WRITTEN_BY_PACKETS = ("xlb_nexthops", "xlb_routes", "xlb_flows4", "xlb_flows6", "xlb_embryos4",
                       "xlb_embryos6", "xlb_fragments", "xlb_budget", "xlb_stats", "xlb_drops",
-                      "xlb_limits")
+                      "xlb_limits", "xlb_samples")
 
 # Two links with hosts behind them that never answer: all neighbours are permanent.
 # `left` leads to the clients, by a router, and `right` to the backends.
@@ -109,7 +109,9 @@ def enter_namespaces():
 def header_btf():
     """BTF of what the header has and the object has not: no map holds these."""
     anchors = ("struct xlb_lookup answer;"
-               "enum { ABI = XLB_ABI, DELETED = XLB_BACKEND_DELETED } number;")
+               "struct xlb_event event;"
+               "enum { ABI = XLB_ABI, DELETED = XLB_BACKEND_DELETED,"
+               " EVENTS_MAX = XLB_EVENTS_MAX, EVENT_FRAME = XLB_EVENT_FRAME } number;")
     with tempfile.TemporaryDirectory() as folder:
         source, output = (os.path.join(folder, name) for name in ("header.c", "header.o"))
         with open(source, "w", encoding="ascii") as text:
@@ -157,11 +159,13 @@ class Lab:
         counters_keep(f"{PINS}/programs/xlb_xdp")
         self.btf = Btf(OBJECT)
         self.maps = {name: Map(f"{PINS}/{name}", self.btf, declared)
-                     for name, declared in self.btf.maps().items()}
+                     for name, declared in self.btf.maps().items() if "key" in declared}
+        self.ring = Ring(f"{PINS}/xlb_events", self.btf.maps()["xlb_events"]["max_entries"])
         self.program = Program(pinned(f"{PINS}/programs/xlb_xdp"))
         self.dry = Program(pinned(f"{PINS}/programs/xlb_lookup"))
         self.header = header_btf()
         self.numbers = self.header.enums() | self.btf.enums()
+        self.reasons = [member["name"] for member in self.btf.struct("xlb_drops")["members"]]
         self.clock = Clock()
         self.hz = round(1 / time.clock_getres(CLOCK_MONOTONIC_COARSE))
         self.next_slot = 0
@@ -293,6 +297,11 @@ class Lab:
     def jiffies(self):
         return self.clock.jiffies()
 
+    @staticmethod
+    def clock_nanoseconds():
+        """By the clock that events have their time from."""
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
     def drops(self):
         """Reasons with a count."""
         return {name: count for name, count in self.maps["xlb_drops"].get(0).items() if count}
@@ -318,6 +327,19 @@ class Lab:
                     answered | {"source": vip, "sport": 80}
                     | frame.hop(MACS["left"], ROUTER_MAC))
 
+    def watch(self, *kinds, until=10):
+        """Somebody wants events of these kinds for so many seconds; what was told is gone."""
+        wanted = sum(1 << self.numbers[f"XLB_EVENT_{kind.upper()}"] for kind in kinds)
+        self.maps["xlb_watch"].set(0, {"until": self.jiffies() + round(until * self.hz),
+                                       "interval": self.hz, "kinds": wanted})
+        self.ring.read()
+
+    def events(self):
+        """What packets have told since; frames without what was cut off."""
+        kind = self.header.struct("xlb_event")
+        events = [self.header.unpack(kind, raw) for raw in self.ring.read()]
+        return [event | {"frame": event["frame"][:event["length"]]} for event in events]
+
     # Frames.
 
     def run(self, data, link="left"):
@@ -342,10 +364,16 @@ class Lab:
                       *(() if left == expected else frame.compare(left, expected)))
 
     def check_drop(self, description, data, reason, link="left"):
-        """Dropped as it came, counted under the reason, and nothing else counted."""
+        """Dropped as it came, counted under the reason and told of, and nothing else."""
         self.maps["xlb_drops"].clear()
         self.maps["xlb_stats"].clear()
+        self.maps["xlb_samples"].clear()
+        self.watch("drop", "flow")
         self.check(description, data, DROP, link=link)
+        told = [(self.reasons[event["reason"]], event["ifindex"], event["frame"])
+                for event in self.events()]
+        whole = data[:min(len(data) // 4 * 4, self.numbers["EVENT_FRAME"])]
+        tap.equal(told, [(reason, self.ifindex[link], whole)], f"{description}: told of")
         counted = [backend for backend, value in enumerate(self.maps["xlb_stats"].dump().values())
                    if any(value)]
         tap.equal((self.drops(), counted), ({reason: 1}, []),
