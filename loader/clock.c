@@ -41,20 +41,31 @@ __u32 clock_hz(void)
 	return tick.tv_nsec ? (1000000000 + tick.tv_nsec / 2) / tick.tv_nsec : 100;
 }
 
-int clock_jiffies(__u64 *jiffies)
+int clock_open(void)
+{
+	return bpf_prog_load(BPF_PROG_TYPE_XDP, "xlb_jiffies", "GPL", jiffies_program,
+			     sizeof(jiffies_program) / sizeof(jiffies_program[0]), NULL);
+}
+
+int clock_read(int clock, __u64 *jiffies)
 {
 	__u8 packet[64] = {};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = sizeof(packet),
 		    .data_out = packet, .data_size_out = sizeof(packet), .repeat = 1);
-	int program, error;
+	int error = bpf_prog_test_run_opts(clock, &options);
 
-	program = bpf_prog_load(BPF_PROG_TYPE_XDP, "xlb_jiffies", "GPL", jiffies_program,
-				sizeof(jiffies_program) / sizeof(jiffies_program[0]), NULL);
-	if (program < 0)
-		return program;
-	error = bpf_prog_test_run_opts(program, &options);
-	close(program);
 	memcpy(jiffies, packet, sizeof(*jiffies));
+	return error;
+}
+
+int clock_jiffies(__u64 *jiffies)
+{
+	int clock = clock_open(), error;
+
+	if (clock < 0)
+		return clock;
+	error = clock_read(clock, jiffies);
+	close(clock);
 	return error;
 }
 

@@ -17,6 +17,10 @@ int clock_jiffies(__u64 *jiffies);
  */
 int clock_jiffies_about(__u64 *jiffies);
 
+/* The same for who asks again and again: a descriptor to read it by, or -errno. */
+int clock_open(void);
+int clock_read(int clock, __u64 *jiffies);
+
 /* Milliseconds since some point in the past, for waiting. */
 __s64 clock_milliseconds(void);
 

@@ -13,6 +13,7 @@ struct context {
 	const char *pin;	/* -pin, or NULL */
 	bool statistics;	/* -s */
 	bool force;		/* -force */
+	bool times;		/* -t */
 	struct output output;
 	struct state *state;	/* locked and edited, NULL if nothing is pending */
 	__s64 step_at;		/* clock_milliseconds() when somebody who warms up is
@@ -52,6 +53,7 @@ extern const struct object link_object;
 extern const struct object decap_object;
 extern const struct object save_object;
 extern const struct object restore_object;
+extern const struct object monitor_object;
 
 /* Runs one command line: an object, its verb and the rest. */
 enum status command_run(struct context *context, struct args *args);

@@ -18,6 +18,7 @@ static const struct object *const objects[] = {
 	&config_object,
 	&flow_object,
 	&stats_object,
+	&monitor_object,
 	&lookup_object,
 	&load_object,
 	&unload_object,
@@ -37,7 +38,7 @@ static void usage(FILE *to)
 	for (unsigned i = 0; i < OBJECTS; i++)
 		fprintf(to, " %s%s", objects[i]->name, i + 1 == OBJECTS ? " }\n" :
 			i % 8 == 7 ? " |\n                  " : " |");
-	fprintf(to, "OPTIONS := { -j | -p | -s | -force | -n NETNS | -pin DIR | -V | -h }\n");
+	fprintf(to, "OPTIONS := { -j | -p | -s | -t | -force | -n NETNS | -pin DIR | -V | -h }\n");
 }
 
 static enum status verb_unknown(const struct args *args, const struct object *object,
@@ -95,13 +96,14 @@ enum status command_run(struct context *context, struct args *args)
 	return args_fail(args, STATUS_USAGE, "%s: unknown object, see `xlb help`", name);
 }
 
-enum option { OPTION_JSON, OPTION_PRETTY, OPTION_STATISTICS, OPTION_FORCE, OPTION_VERSION,
+enum option { OPTION_JSON, OPTION_PRETTY, OPTION_STATISTICS, OPTION_TIMES, OPTION_FORCE, OPTION_VERSION,
 	      OPTION_HELP, OPTION_NETNS, OPTION_PIN, OPTION_BATCH };
 
 static const struct choice options[] = {
 	{ "-j", OPTION_JSON },
 	{ "-p", OPTION_PRETTY },
 	{ "-s", OPTION_STATISTICS },
+	{ "-t", OPTION_TIMES },
 	{ "-force", OPTION_FORCE },
 	{ "-V", OPTION_VERSION },
 	{ "-h", OPTION_HELP },
@@ -132,6 +134,9 @@ static void option_take(struct context *context, struct request *request, enum o
 		break;
 	case OPTION_STATISTICS:
 		context->statistics = true;
+		break;
+	case OPTION_TIMES:
+		context->times = true;
 		break;
 	case OPTION_FORCE:
 		context->force = true;

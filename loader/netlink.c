@@ -80,22 +80,18 @@ static bool link_guess_redirect(const struct netlink_link *link, unsigned type, 
 	return link->veth || !strcmp(kind, "tun");
 }
 
-static int on_link(const struct nlmsghdr *answer, void *context)
+void netlink_link_parse(const struct nlmsghdr *answer, struct netlink_link *link)
 {
 	const struct ifinfomsg *header = mnl_nlmsg_get_payload(answer);
-	struct links *links = context;
-	struct netlink_link *link;
 	const struct nlattr *attr;
 	const char *kind = "";
 
-	link = reallocarray(links->link, links->count + 1, sizeof(*link));
-	if (!link)
-		return MNL_CB_ERROR;
-	links->link = link;
-	link += links->count++;
 	*link = (struct netlink_link){
 		.ifindex = header->ifi_index,
 		.loopback = header->ifi_flags & IFF_LOOPBACK,
+		.up = header->ifi_flags & IFF_UP,
+		.running = header->ifi_flags & IFF_RUNNING,
+		.resolves = !(header->ifi_flags & IFF_NOARP),
 	};
 	mnl_attr_for_each(attr, answer, sizeof(*header)) {
 		switch (mnl_attr_get_type(attr)) {
@@ -115,6 +111,18 @@ static int on_link(const struct nlmsghdr *answer, void *context)
 	}
 	link->veth = !strcmp(kind, "veth");
 	link->redirect = link_guess_redirect(link, header->ifi_type, kind);
+}
+
+static int on_link(const struct nlmsghdr *answer, void *context)
+{
+	struct links *links = context;
+	struct netlink_link *link;
+
+	link = reallocarray(links->link, links->count + 1, sizeof(*link));
+	if (!link)
+		return MNL_CB_ERROR;
+	links->link = link;
+	netlink_link_parse(answer, link + links->count++);
 	return MNL_CB_OK;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What xlb asks of the kernel by netlink: links, XDP attachments, neighbours. */
+/* What xlb asks of the kernel by netlink: links, XDP attachments, neighbours, routes. */
 #ifndef XLB_NETLINK_H
 #define XLB_NETLINK_H
 
@@ -24,6 +24,9 @@ struct netlink_link {
 	char name[IFNAMSIZ];
 	bool loopback;
 	bool veth;
+	bool up;		/* as an administrator has it */
+	bool running;		/* up, and with a carrier */
+	bool resolves;		/* has neighbours that are resolved */
 	bool redirect;		/* takes frames of its MTU that XDP redirects to it */
 	enum netlink_xdp_mode mode;
 	__u32 xdp_id;		/* of the program, 0: none; with two, not the offloaded one */

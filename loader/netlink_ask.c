@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Netlink requests and their answers, with the kernel's words about an error. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "netlink.h"
@@ -50,6 +51,24 @@ struct mnl_socket *netlink_open(int bus)
 	err = errno;
 	mnl_socket_close(socket);
 	errno = err;
+	return NULL;
+}
+
+struct mnl_socket *netlink_listen(const unsigned *groups)
+{
+	struct mnl_socket *socket = netlink_open(NETLINK_ROUTE);
+	int error = 0;
+
+	for (; socket && !error && *groups; groups++)
+		error = mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, (void *)groups,
+					      sizeof(*groups));
+	if (socket && !error)
+		error = fcntl(mnl_socket_get_fd(socket), F_SETFL, O_NONBLOCK);
+	if (!socket || !error)
+		return socket;
+	error = errno;
+	mnl_socket_close(socket);
+	errno = error;
 	return NULL;
 }
 

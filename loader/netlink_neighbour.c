@@ -7,65 +7,10 @@
 #include <linux/rtnetlink.h>
 
 #include "netlink.h"
-#include "netlink_ask.h"
-
-/* How to reach an address: whom to resolve, and on which link. */
-struct hop {
-	int family;
-	__u8 address[16];
-	unsigned ifindex;	/* 0: nobody to resolve */
-	bool gateway;		/* it is not the address itself */
-};
-
-static size_t address_size(int family)
-{
-	return family == AF_INET ? 4 : 16;
-}
-
-static int on_route(const struct nlmsghdr *answer, void *context)
-{
-	const struct rtmsg *header = mnl_nlmsg_get_payload(answer);
-	const struct nlattr *attr;
-	const struct rtvia *via;
-	struct hop *hop = context;
-
-	if (header->rtm_type != RTN_UNICAST)
-		return MNL_CB_OK;
-	mnl_attr_for_each(attr, answer, sizeof(*header)) {
-		switch (mnl_attr_get_type(attr)) {
-		case RTA_OIF:
-			hop->ifindex = mnl_attr_get_u32(attr);
-			break;
-		case RTA_GATEWAY:
-			hop->gateway = true;
-			memcpy(hop->address, mnl_attr_get_payload(attr), address_size(hop->family));
-			break;
-		case RTA_VIA:
-			hop->gateway = true;
-			via = mnl_attr_get_payload(attr);
-			hop->family = via->rtvia_family;
-			memcpy(hop->address, via->rtvia_addr, address_size(hop->family));
-			break;
-		}
-	}
-	return MNL_CB_OK;
-}
-
-static int hop_find(struct mnl_socket *socket, struct hop *hop)
-{
-	char buffer[NETLINK_REQUEST_SIZE];
-	struct nlmsghdr *request = netlink_request(buffer, RTM_GETROUTE, NLM_F_ACK);
-	struct rtmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
-	size_t size = address_size(hop->family);
-
-	header->rtm_family = hop->family;
-	header->rtm_dst_len = size * 8;
-	mnl_attr_put(request, RTA_DST, size, hop->address);
-	return netlink_talk(socket, request, on_route, hop);
-}
+#include "netlink_hop.h"
 
 static struct nlmsghdr *neighbour_begin(void *buffer, unsigned type, unsigned flags,
-					const struct hop *hop)
+					const struct netlink_hop *hop)
 {
 	struct nlmsghdr *request = netlink_request(buffer, type, flags | NLM_F_ACK);
 	struct ndmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
@@ -86,7 +31,7 @@ static int on_neighbour(const struct nlmsghdr *answer, void *context)
 	return MNL_CB_OK;
 }
 
-static int hop_keep(struct mnl_socket *socket, const struct hop *hop)
+static int hop_keep(struct mnl_socket *socket, const struct netlink_hop *hop)
 {
 	char buffer[NETLINK_REQUEST_SIZE];
 	struct nlmsghdr *request;
@@ -114,11 +59,11 @@ static int hop_keep(struct mnl_socket *socket, const struct hop *hop)
 
 static int host_keep(struct mnl_socket *socket, struct netlink_host *host)
 {
-	struct hop hop = { .family = host->family };
+	struct netlink_hop hop = { .family = host->family };
 	int err;
 
 	memcpy(hop.address, host->address, address_size(host->family));
-	err = hop_find(socket, &hop);
+	err = netlink_hop_find(socket, &hop);
 	if (err || !hop.ifindex)
 		return err;
 	if (hop.gateway) {

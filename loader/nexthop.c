@@ -8,7 +8,6 @@
 #include "nexthop.h"
 #include "service.h"
 
-#define LLADDR_TEXT 18
 #define MTU_UNKNOWN 65535
 
 int nexthops_read(struct nexthops *nexthops, const struct state *state)
@@ -46,7 +45,7 @@ static const struct xlb_nexthop *hop_of(const struct nexthops *nexthops,
 	return hop;
 }
 
-static const char *lladdr_text(const __u8 *address, char *text)
+const char *lladdr_text(const __u8 *address, char *text)
 {
 	snprintf(text, LLADDR_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", address[0], address[1],
 		 address[2], address[3], address[4], address[5]);

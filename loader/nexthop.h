@@ -6,6 +6,10 @@
 #include "output.h"
 #include "state.h"
 
+/* Room for a MAC address, and one as text. */
+#define LLADDR_TEXT 18
+const char *lladdr_text(const __u8 *address, char *text);
+
 struct nexthops {
 	const struct state *state;
 	struct xlb_nexthop *hops;	/* by backend id */

@@ -162,7 +162,8 @@ void output_detail(struct output *output, const char *key, json_t *value)
 
 int output_finish(struct output *output)
 {
-	size_t flags = output->pretty ? JSON_INDENT(4) : JSON_COMPACT;
+	/* Seconds with microseconds have 16 digits. */
+	size_t flags = (output->pretty ? JSON_INDENT(4) : JSON_COMPACT) | JSON_REAL_PRECISION(16);
 
 	end_line(output);
 	if (output->json) {

@@ -28,12 +28,12 @@ while IFS= read -r line; do
 done
 """
 
-OBJECTS = "acl backend config decap flow link load lookup restore save service stats unload"
+OBJECTS = "acl backend config decap flow link load lookup monitor restore save service stats unload"
 
 # A line up to the Tab, and what is offered.
 OFFERED = (
-    ("xlb ", f"-V -batch -force -h -j -n -p -pin -s {OBJECTS}"),
-    ("xlb -j -", "-V -batch -force -h -n -p -pin -s"),
+    ("xlb ", f"-V -batch -force -h -j -n -p -pin -s -t {OBJECTS}"),
+    ("xlb -j -", "-V -batch -force -h -n -p -pin -s -t"),
     ("xlb -n ", "blue"),
     ("xlb -pin ", "folder"),
     ("xlb -batch f", "file folder"),
@@ -66,6 +66,9 @@ OFFERED = (
     ("xlb acl change ", "10.1.0.0/16 2001:db8::/32"),
     ("xlb acl del 2001:", "db8::/32"),
     ("xlb acl show ", "10.1.0.0/16 2001:db8::/32 service"),
+    ("xlb monitor dr", "drop"),
+    ("xlb monitor drop service ", f"{DNS} {WEB} {SIX}"),
+    (f"xlb monitor drop service {WEB} ", "backend change flow link nexthop"),
     ("xlb flow ", "count flush gc help service show"),
     ("xlb flow count ", "service"),
     ("xlb load ", "dev help maps"),

@@ -186,6 +186,14 @@ USAGE = (
     (1, "flow drop", "drop: unknown command, not one of: show, count, gc, flush, help"),
     (1, "stats show service 192.0.2.1", "service 192.0.2.1: not ADDRESS:PORT/PROTOCOL"),
 
+    (1, "monitor drops", "xlb: monitor: drops: unknown keyword, not one of: change, drop, flow, "
+                         "link, nexthop, service, backend"),
+    (1, "monitor drop drop", "drop: given twice"),
+    (1, "monitor service 192.0.2.1", "service 192.0.2.1: not ADDRESS:PORT/PROTOCOL"),
+    (1, "monitor service", "service: needs a value"),
+    (1, "monitor backend 10.0.0.1:x", "backend 10.0.0.1:x: the port is not a number"),
+    (1, "monitor backend drop", "backend drop: the address is not a.b.c.d"),
+
     (1, "lookup", "xlb: lookup: which client? ADDRESS:PORT"),
     (1, "lookup 10.9.0.1", "xlb: lookup 10.9.0.1: not ADDRESS:PORT: no port"),
     (1, "lookup 10.9.0.1:7", "nothing more: to ADDRESS:PORT/PROTOCOL is to follow"),

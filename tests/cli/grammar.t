@@ -14,8 +14,8 @@ from world import DELETED, World, maps_make, maps_remove, xlb  # noqa: E402
 import tap  # noqa: E402
 
 WEB = "192.0.2.1:80/tcp"
-OBJECTS = ("service", "backend", "config", "flow", "stats", "lookup", "load", "unload", "link",
-           "decap", "save", "restore")
+OBJECTS = ("service", "backend", "config", "flow", "stats", "monitor", "lookup", "load", "unload",
+           "link", "decap", "save", "restore")
 
 # As `show` prints it, one line each, in its order.
 SERVICES = """\
