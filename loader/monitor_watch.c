@@ -211,7 +211,8 @@ static enum status watch(struct monitor *monitor, struct pollfd *sources, const 
 		if (!ended)
 			status = sources_read(monitor, sources, &looks);
 	}
-	if (!status && !monitor->failed)
+	/* What had happened by then. */
+	if (!status && !monitor->failed && !events_tell(monitor))
 		events_refresh(monitor);
 	if (!status && monitor->failed && !ended && monitor->failed != -EPIPE)
 		status = args_fail(NULL, STATUS_REFUSED, "standard output: %s",

@@ -5,7 +5,6 @@
 That each drop is told of, with its frame, is seen wherever Lab.check_drop() is called.
 """
 
-import os
 
 import tap
 from frame import TAGS, frame
