@@ -92,6 +92,11 @@ def packed(address):
     return socket.inet_pton(socket.AF_INET6 if family(address) == 6 else socket.AF_INET, address)
 
 
+def text(address):
+    """As the helper wants it, before a port."""
+    return f"[{address}]" if family(address) == 6 else address
+
+
 def mapped(address):
     """In 16 bytes, IPv4 as ::ffff:a.b.c.d."""
     return packed(address) if family(address) == 6 else bytes(10) + b"\xff\xff" + packed(address)
@@ -178,6 +183,16 @@ class Lab:
         ip(f"neighbour replace {address} lladdr {mac} nud permanent dev {link}")
 
     # The maps.
+
+    def xlb(self, *lines):
+        """The helper fills them: each line is a change of its own, and leaves the links as
+        they are here."""
+        for line in lines:
+            done = subprocess.run([os.path.join(ROOT, "loader", "xlb"), *line.split()],
+                                  check=False, capture_output=True, text=True)
+            assert not done.returncode, done.stderr
+        for name in ("left", "right"):
+            self.redirects(name)
 
     def reset(self, **config):
         """Nothing configured, nothing counted, nothing remembered; slots stay."""

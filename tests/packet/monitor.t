@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What xlb monitor says of drops and flows, packet by packet."""
 
-import os
-import subprocess
-
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
 from scapy.layers.l2 import Ether
@@ -12,26 +9,12 @@ from scapy.packet import Raw
 
 import tap
 from frame import CLIENT_MAC, TAGS, XLB_MAC, fragments, frame
-from lab import (CLIENTS, MACS, ROOT, VERSIONS, VIPS, Lab, backend_address, backend_mac, family,
-                 ip)
+from lab import CLIENTS, MACS, VERSIONS, VIPS, Lab, backend_address, backend_mac, ip, text
 from monitor import Monitor
 
 lab = Lab()
 ROUTERS = {4: "198.51.100.2", 6: "2001:db8:1::2"}
 OTHER = {4: "192.0.2.77", 6: "2001:db8::77"}
-
-
-def xlb(*lines):
-    for line in lines:
-        done = subprocess.run([os.path.join(ROOT, "loader", "xlb"), *line.split()], check=False,
-                              capture_output=True, text=True)
-        assert not done.returncode, done.stderr
-    for name in ("left", "right"):
-        lab.redirects(name)
-
-
-def text(address):
-    return f"[{address}]" if family(address) == 6 else address
 
 
 class Side:
@@ -43,7 +26,7 @@ class Side:
         lab.neighbour(self.backend, backend_mac(1), "right")
         self.service = f"{text(VIPS[version])}:80/{protocol}"
         words = " ".join(f"{key} {value}" for key, value in more.items())
-        xlb(f"service add {self.service} table 251 {words}")
+        lab.xlb(f"service add {self.service} table 251 {words}")
         self.asked = {"source": CLIENTS[version], "destination": VIPS[version], "sport": 40000,
                       "dport": 80, "protocol": protocol}
         self.answered = {"source": self.backend, "destination": CLIENTS[version], "sport": 8080,
@@ -53,11 +36,11 @@ class Side:
         self.asks = f"{self.client} to {self.service}"
 
     def add(self, port=8080):
-        xlb(f"backend add {text(self.backend)}:{port} service {self.service}")
+        lab.xlb(f"backend add {text(self.backend)}:{port} service {self.service}")
         return self
 
     def delete(self):
-        xlb(f"service del {self.service}")
+        lab.xlb(f"service del {self.service}")
 
 
 def check(monitor, description, data, wanted, link="left"):
@@ -140,7 +123,7 @@ def check_flow(version):
     """A service on any address records each flow."""
     anyone = "*:8080/tcp" if version == 4 else "[*]:8080/tcp"
     side = Side(version)
-    xlb(f"service add {anyone} table 251",
+    lab.xlb(f"service add {anyone} table 251",
         f"backend add {text(side.backend)}:9 service {anyone}")
     monitors = [Monitor("flow"), Monitor("link", "change")]
     other = {"source": CLIENTS[version], "destination": OTHER[version], "sport": 40000,
@@ -152,7 +135,7 @@ def check_flow(version):
     tap.equal([each.end() for each in monitors], [([], 0, ""), ([], 0, "")],
               f"IPv{version}: a drop is no flow, and neither is a change")
     side.delete()
-    xlb(f"service del {anyone}")
+    lab.xlb(f"service del {anyone}")
 
 
 def check_filters():

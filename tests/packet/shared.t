@@ -5,11 +5,8 @@
 The helper fills the maps here, so that what it says of such backends is what is tested.
 """
 
-import os
-import subprocess
-
 import tap
-from lab import PASS, ROOT, VERSIONS, VIPS, Lab, family, packed
+from lab import PASS, VERSIONS, VIPS, Lab, packed, text
 from modes import CONFIG, Kind, Way
 from nat import OWN_PORT, found, send
 
@@ -17,20 +14,6 @@ lab = Lab()
 PROTOCOLS = ("tcp", "udp")
 REUSED = 3.5                    # seconds of silence after which a port may be used again
 OTHER_PORT = 40001
-
-
-def xlb(*lines):
-    """Each line is a change of its own, and leaves the links as the lab has them."""
-    for line in lines:
-        done = subprocess.run([os.path.join(ROOT, "loader", "xlb"), *line.split()], check=False,
-                              capture_output=True, text=True)
-        assert not done.returncode, done.stderr
-    for name in ("left", "right"):
-        lab.redirects(name)
-
-
-def text(address):
-    return f"[{address}]" if family(address) == 6 else address
 
 
 def service(way, port=80):
@@ -50,7 +33,7 @@ def pair(version, protocol, *modes):
             for number, (mode, vip) in enumerate(zip(modes, vips), 1)]
     lab.reset(**CONFIG)
     for way in ways:
-        xlb(f"service add {service(way)} mode {way.kind.mode} table 251",
+        lab.xlb(f"service add {service(way)} mode {way.kind.mode} table 251",
             f"backend add {backend(way)}")
     return ways
 
@@ -149,7 +132,7 @@ def check_unlike():
     for version in VERSIONS:
         for mode in ("dr", "ipip", "gue"):
             dnat, other = pair(version, "tcp", "dnat", mode)
-            xlb(f"service del {service(dnat)}",
+            lab.xlb(f"service del {service(dnat)}",
                 f"service add {text(dnat.vip)}:80/tcp table 251", f"backend add {backend(dnat)}")
             check_each(f"dnat and {mode} over IPv{version}: ", (dnat, other))
             tap.equal((lab.records(dnat.answered), lab.records(other.asked)), ((None, None),) * 2,
@@ -163,22 +146,22 @@ def check_beginning_and_end():
             name = f"dnat twice, {protocol} over IPv{version}: "
             first, second = pair(version, protocol, "dnat", "dnat")
             other = with_port(second, OTHER_PORT)
-            xlb(f"backend del {backend(second)}")
+            lab.xlb(f"backend del {backend(second)}")
             first.check_both(name + "the first alone")
             tap.equal(lab.records(first.answered), (None, None), name + "which has no record")
-            xlb(f"backend add {backend(second)}")
+            lab.xlb(f"backend add {backend(second)}")
             lab.check(name + "its reply once there are two", first.answers(), first.sent(),
                       first.restored(), link="right")
             check_each(name + "open before and after, ", (first, other))
-            xlb(f"backend del {backend(second)}")
+            lab.xlb(f"backend del {backend(second)}")
             tap.equal((lab.records(first.answered), lab.records(other.answered)),
                       ((None, None),) * 2, name + "no record is left of either")
             first.check_both(name + "the first alone again")
             tap.equal(lab.records(first.answered), (None, None), name + "without a record")
 
-            xlb(f"backend add {backend(second)}")
+            lab.xlb(f"backend add {backend(second)}")
             check_each(name + "again, ", (first, other))
-            xlb(f"service del {service(first)}")
+            lab.xlb(f"service del {service(first)}")
             lab.check(name + "the first goes: a reply of the second", other.answers(),
                       other.sent(), other.restored(), link="right")
             other.check_both(name + "which goes on")
@@ -191,14 +174,14 @@ def check_any_port():
         for protocol in PROTOCOLS:
             name = f"any port and one, {protocol} over IPv{version}: "
             every, one = pair(version, protocol, "dnat", "dnat")
-            xlb(f"service del {service(every)}",
+            lab.xlb(f"service del {service(every)}",
                 f"service add {service(every, '*')} table 251",
                 f"backend add {text(every.backend)} service {service(every, '*')}")
             check_each(name, (at_port(every, one.port), with_port(one, OTHER_PORT)))
             lab.check_drop(name + "the client's port is in use there", one.asks(),
                            "record_conflict")
             at_port(every, 9000).check_both(name + "another port")
-            xlb(f"service del {service(one)}")
+            lab.xlb(f"service del {service(one)}")
             at_port(every, one.port).check_both(name + "the one goes")
             tap.equal(lab.records(every.answered), (None, None), name + "and no record is left")
 
