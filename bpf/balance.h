@@ -10,9 +10,9 @@
 
 /* What reply_record() answers. */
 enum recorded {
-	RECORD_CONFLICT,
-	RECORD_KNOWN,
-	RECORD_NEW,
+	RECORD_CONFLICT = 0,
+	RECORD_KNOWN = 1,
+	RECORD_NEW = 2,
 };
 
 static __always_inline enum recorded reply_record_in(struct xdp_md *ctx, __u64 shape,
@@ -159,8 +159,8 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 		recorded = reply_record(p->ctx, p->shape.word, choice.backend);
 		if (recorded == RECORD_CONFLICT)
 			return drop(record_conflict);
-		event_flow(p->ctx, choice.backend,
-			   (recorded == RECORD_NEW) & !choice.recorded);
+		/* As numbers, because of the verifier: RECORD_NEW, and not told of yet. */
+		event_flow(p->ctx, choice.backend, recorded >> 1 & !choice.recorded);
 	}
 	if (mode == XLB_DNAT) {
 		to.address = (const __u32 *)target->address;

@@ -62,8 +62,8 @@ union occasion {
 		enum xlb_event_kind kind;
 		__u8 reason;
 		__u8 action;
-		bool none;	/* nothing has happened: asking here spares the verifier
-				 * a fork of all that follows the call */
+		__u8 happened;	/* 0: nothing has; to ask here, and not before the call,
+				 * spares old verifiers thousands of steps */
 		__u16 backend;
 	};
 };
@@ -74,7 +74,7 @@ __noinline int event(struct xdp_md *ctx, __u64 word)
 	union occasion occasion = { .word = word };
 	struct xlb_event *event;
 
-	if (occasion.none || !event_due(occasion.kind))
+	if (!occasion.happened || !event_due(occasion.kind))
 		return 0;
 	event = bpf_ringbuf_reserve(&xlb_events, sizeof(*event), 0);
 	if (!event) {
@@ -100,17 +100,18 @@ static __always_inline void event_drop(struct xdp_md *ctx, __u32 verdict)
 		.kind = XLB_EVENT_DROP,
 		.reason = (verdict >> VERDICT_SHIFT) - 1,
 		.action = verdict,
+		.happened = 1,
 	};
 
 	event(ctx, occasion.word);
 }
 
 /* This packet, not rewritten yet, has made a record of its flow to the backend, or not. */
-static __always_inline void event_flow(struct xdp_md *ctx, __u16 backend, bool recorded)
+static __always_inline void event_flow(struct xdp_md *ctx, __u16 backend, __u8 recorded)
 {
 	union occasion occasion = {
 		.kind = XLB_EVENT_FLOW,
-		.none = !recorded,
+		.happened = recorded,
 		.backend = backend,
 	};
 

@@ -47,6 +47,8 @@ static void was_text(struct output *line, const char *key, const json_t *value)
 		output_text(line, "%s %s", key, json_string_value(value));
 	else if (json_is_boolean(value))
 		output_text(line, "%s %s", key, json_is_true(value) ? "on" : "off");
+	else if (json_is_null(value))
+		output_text(line, "%s none", key);
 	else
 		output_text(line, "%s %lld", key, (long long)json_integer_value(value));
 }

@@ -36,6 +36,12 @@ CHANGES = (
     ("xlb", f"service change {SIX} mode dnat settle 5 fail open echo off warmup 9",
      [f"service changed {SIX} mode dnat hash flow table 251 settle 5 echo off fail open warmup 9 "
       "was mode ipip settle 30 echo on fail closed warmup 0"]),
+    ("xlb", f"service change {SIX} limit 100 burst 20",
+     [f"service changed {SIX} mode dnat hash flow table 251 settle 5 echo off fail open warmup 9 "
+      "limit 100 burst 20 was limit none burst none"]),
+    ("xlb", f"service change {SIX} limit off",
+     [f"service changed {SIX} mode dnat hash flow table 251 settle 5 echo off fail open warmup 9 "
+      "was limit 100 burst 20"]),
     ("xlb", f"backend add [fd00::1] service {SIX}",
      [f"backend added [fd00::1]:443 service {SIX} weight 1 state up"]),
     ("xlb", f"service del {SIX}",
