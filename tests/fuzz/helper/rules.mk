@@ -15,7 +15,7 @@ FUZZ_OF_HELPER = grammar batch restore
 FUZZ_TARGETS = $(FUZZ_OF_HELPER) words probe answer
 FUZZERS = $(FUZZ_TARGETS:%=$(FUZZ_FOLDER)/%.fuzz)
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(FUZZ_FOLDER)/%.replay)
-FUZZ_PARTS_HELPER = $(filter-out netlink% clock,$(notdir $(LOADER_SOURCES:.c=))) \
+FUZZ_PARTS_HELPER = $(filter-out netlink% clock monitor%,$(notdir $(LOADER_SOURCES:.c=))) \
 	kernel surroundings helper said
 FUZZ_PARTS_words = words args endpoint said
 FUZZ_PARTS_probe = probe_config probe_line words args endpoint maps privilege kernel said

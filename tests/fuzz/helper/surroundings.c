@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "command.h"
 #include "kernel.h"
 #include "netlink.h"
 
@@ -95,3 +96,12 @@ int clock_grace(void)
 {
 	return 0;
 }
+
+/* Waits for what happens; here nothing does. */
+static enum status monitor_run(struct context *context, struct args *args)
+{
+	(void)context;
+	return args_fail(args, STATUS_REFUSED, "no events");
+}
+
+const struct object monitor_object = { .name = "monitor", .usage = "", .run = monitor_run };
