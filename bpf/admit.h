@@ -11,16 +11,22 @@
 
 #define SECOND 1000000000ULL	/* in nanoseconds */
 
-/* Where a packet comes to and what is to be asked there, in one word: admit() is
- * verified by itself, and knows nothing of the packet but numbers. */
-union visit {
+/* How many rules there are to be asked, in one word. */
+union guards {
 	__u64 word;
 	struct {
-		__u32 service;	/* its number */
-		bool v6;
-		bool rules;	/* there are some for all services */
-		bool own;	/* and of the service itself */
-		bool counts;	/* the packet opens a connection, or could */
+		__u32 all;	/* for all services */
+		__u32 own;	/* of the service itself */
+	};
+};
+
+/* A service's limit, in one word. */
+union allowance {
+	__u64 word;
+	struct {
+		__u64 service : 16;	/* its number */
+		__u64 limit : 24;
+		__u64 burst : 24;
 	};
 };
 
@@ -50,10 +56,11 @@ static __always_inline struct xlb_rule *rule_at(__u64 first, __u64 second, __u32
 }
 
 /* The longest prefix decides, of two that are equally long the service's own. */
-static __always_inline bool denied(__u64 first, __u64 second, union visit visit, const bool v6)
+static __always_inline bool denied(__u64 first, __u64 second, union guards guards, __u32 service,
+				   const bool v6)
 {
-	struct xlb_rule *rule = visit.rules ? rule_at(first, second, 0, v6) : NULL;
-	struct xlb_rule *own = visit.own ? rule_at(first, second, visit.service, v6) : NULL;
+	struct xlb_rule *rule = guards.all ? rule_at(first, second, 0, v6) : NULL;
+	struct xlb_rule *own = guards.own ? rule_at(first, second, service, v6) : NULL;
 
 	if (own && !(rule && rule->length > own->length))
 		rule = own;
@@ -89,83 +96,83 @@ static __always_inline bool bucket_take(__u64 first, __u32 service, __u32 limit,
 	return true;
 }
 
-static __always_inline int admit_in(__u64 first, __u64 second, union visit visit, __u32 limit,
-				    __u32 burst, const bool v6)
+/* UDP has no packet that opens a connection, so each counts. */
+static __always_inline bool counts(union shape shape)
 {
-	if (denied(first, second, visit, v6))
+	return shape.flags & SHAPE_OPENING ||
+	       (shape.protocol == XLB_UDP && !(shape.flags & SHAPE_ERROR));
+}
+
+static __always_inline int admit_in(__u64 first, __u64 second, union shape shape,
+				    union guards guards, union allowance allowance, const bool v6)
+{
+	if (guards.word && denied(first, second, guards, allowance.service, v6))
 		return drop(denied);
-	if (visit.counts && limit && !bucket_take(first, visit.service, limit, burst, v6))
+	if (allowance.limit && counts(shape) &&
+	    !bucket_take(first, allowance.service, allowance.limit, allowance.burst, v6))
 		return drop(limited);
 	return 0;
 }
 
 /*
- * 0, or the verdict that a packet is dropped by.  `first` and `second` are its source,
- * an IPv4 address in the low half of the first.
+ * 0, or the verdict that a packet of this shape is dropped by.  `first` and `second` are
+ * its source, an IPv4 address in the low half of the first.  Whoever calls this has but
+ * numbers to put together: any branch there is one in each of the ways to here, and each
+ * is verified for all that follows.
  */
-__noinline int admit(__u64 first, __u64 second, __u64 word, __u32 limit, __u32 burst)
+__noinline int admit(__u64 first, __u64 second, __u64 word, __u64 guards, __u64 allowance)
 {
-	union visit visit = { .word = word };
+	union allowance allowed = { .word = allowance };
+	union guards asked = { .word = guards };
+	union shape shape = { .word = word };
 
-	return visit.v6 ? admit_in(first, second, visit, limit, burst, true)
-			: admit_in(first, second, visit, limit, burst, false);
+	return shape.flags & SHAPE_V6 ? admit_in(first, second, shape, asked, allowed, true)
+				      : admit_in(first, second, shape, asked, allowed, false);
 }
 
-static __always_inline union visit visit_of(const struct xlb_config *config,
-					    const struct xlb_service *service, bool counts,
-					    const bool v6)
+static __always_inline union guards guards_of(const struct xlb_config *config,
+					      const struct xlb_service *service, const bool v6)
 {
-	return (union visit){
-		.service = service->number,
-		.v6 = v6,
-		.rules = rules_for_all(config, v6),
-		.own = service->rules,
-		.counts = counts,
-	};
+	return (union guards){ .all = rules_for_all(config, v6), .own = service->rules };
 }
 
 /*
  * The same for a packet of a service, whose client is asked for: an ICMP error comes
- * from anywhere on the way, and is let in if the packets that it is about are.  UDP
- * has no packet that opens a connection, so each counts.
+ * from anywhere on the way, and is let in if the packets that it is about are.
  */
 static __always_inline int admit_client(const struct packet *p, const union tuple *tuple,
 					const struct xlb_config *config,
 					const struct xlb_service *service, const bool v6)
 {
-	bool counts = packet_opens(p) ||
-		      (p->shape.protocol == XLB_UDP && !packet_is_error(p));
-	union visit visit = visit_of(config, service, counts, v6);
+	union guards guards = guards_of(config, service, v6);
+	__u64 allowance = service->number | (__u64)service->limit << 16 |
+			  (__u64)service->burst << 40;
 
-	/* A limit is nothing to a connection that goes on. */
-	if (!visit.rules && !visit.own && !counts)
-		return 0;
-	return v6 ? admit(tuple->word[0], tuple->word[1], visit.word, service->limit,
-			  service->burst)
-		  : admit((__u32)tuple->word[0], 0, visit.word, service->limit, service->burst);
+	return v6 ? admit(tuple->word[0], tuple->word[1], p->shape.word, guards.word, allowance)
+		  : admit((__u32)tuple->word[0], 0, p->shape.word, guards.word, allowance);
 }
 
 /* The same for an echo request, which is for an address and no service of its own. */
-static __always_inline int admit_echo(const __u32 *source, const struct xlb_config *config,
-				      const bool v6)
+static __always_inline int admit_echo(const union shape *shape, const __u32 *source,
+				      const struct xlb_config *config, const bool v6)
 {
 	const __u64 *word = (const __u64 *)source;
-	union visit visit = { .v6 = v6, .rules = rules_for_all(config, v6) };
+	__u32 rules = rules_for_all(config, v6);
 
-	if (!visit.rules)
+	if (!rules)
 		return 0;
-	return v6 ? admit(word[0], word[1], visit.word, 0, 0)
-		  : admit(*source, 0, visit.word, 0, 0);
+	return v6 ? admit(word[0], word[1], shape->word, rules, 0)
+		  : admit(*source, 0, shape->word, rules, 0);
 }
 
 /* Would a packet of this flow be denied? */
 static __always_inline bool denied_dry(const union tuple *tuple, const struct xlb_config *config,
 				       const struct xlb_service *service, const bool v6)
 {
-	union visit visit = visit_of(config, service, false, v6);
+	union guards guards = guards_of(config, service, v6);
 
-	return v6 ? denied(tuple->word[0], tuple->word[1], visit, true)
-		  : denied((__u32)tuple->word[0], 0, visit, false);
+	return v6 ? denied(tuple->word[0], tuple->word[1], guards, service->number, true)
+		  : denied((__u32)tuple->word[0], 0, guards, service->number, false);
 }
 
 #endif

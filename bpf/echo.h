@@ -28,7 +28,7 @@ static __always_inline int echo_admit(struct xdp_md *ctx, const union shape *sha
 
 	if (!vip || !config)
 		return XDP_PASS;
-	refused = admit_echo(source, config, v6);
+	refused = admit_echo(shape, source, config, v6);
 	if (refused)
 		return refused;
 	if (!vip->echo || shape->transport != header / 4 || ethernet->macs[0] & 1 ||

@@ -79,6 +79,9 @@
 #define XLB_RECORDS_DEFAULT 4096	/* per CPU and second */
 #define XLB_GUE_PORT_DEFAULT 6080	/* IANA: gue */
 
+/* Packets per second, or at once: less than 24 bits. */
+#define XLB_LIMIT_MAX 1000000
+
 /* Addresses of each family that mode nat may give to packets. */
 #define XLB_NAT_ADDRESSES 8
 
@@ -183,7 +186,7 @@ struct xlb_service {
 	__u32 rules;		/* of its own, as config.rules4 */
 	__u32 limit;		/* packets that open connections, per source and second;
 				 * 0: as many as come */
-	__u32 burst;		/* of them at once */
+	__u32 burst;		/* of them at once; both up to XLB_LIMIT_MAX */
 	__u16 number;		/* what its rules and sources are kept under; 0: it has
 				 * had none yet */
 	/* Not for packets. */

@@ -28,9 +28,6 @@ static const struct choice fails[] = {
 	{},
 };
 
-/* Packets per second, and at once. */
-#define LIMIT_MAX 1000000U
-
 enum { MODE, HASH, TABLE, SETTLE, ECHO, FAIL, WARMUP, LIMIT, BURST, KEYWORDS };
 
 static const struct keyword service_keywords[KEYWORDS + 1] = {
@@ -43,7 +40,7 @@ static const struct keyword service_keywords[KEYWORDS + 1] = {
 	[WARMUP] = { .name = "warmup", .type = KEYWORD_NUMBER, .maximum = 65535 },
 	[LIMIT] = { .name = "limit", .type = KEYWORD_WORD },
 	[BURST] = { .name = "burst", .type = KEYWORD_NUMBER, .minimum = 1,
-		    .maximum = LIMIT_MAX },
+		    .maximum = XLB_LIMIT_MAX },
 };
 
 /* The service that a command is about. */
@@ -67,10 +64,10 @@ static enum status limit_check(const struct args *args, struct keyword *limit,
 	if (!strcmp(limit->word, "off"))
 		return burst->given ? args_fail(args, STATUS_USAGE, "burst: of no limit")
 				    : STATUS_DONE;
-	if (!args_number(limit->word, 1, LIMIT_MAX, &limit->number))
+	if (!args_number(limit->word, 1, XLB_LIMIT_MAX, &limit->number))
 		return STATUS_DONE;
-	return args_fail(args, STATUS_USAGE, "limit %s: neither off nor a number from 1 to %u",
-			 limit->word, LIMIT_MAX);
+	return args_fail(args, STATUS_USAGE, "limit %s: neither off nor a number from 1 to %d",
+			 limit->word, XLB_LIMIT_MAX);
 }
 
 /* A burst that nobody names is what comes in a second. */
