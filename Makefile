@@ -113,6 +113,7 @@ tests/unit/%.t: tests/unit/%.c loader/%.o $(wildcard tests/unit/*.h)
 
 tests/unit/endpoint.t: loader/args.o
 tests/unit/packet.t: loader/args.o loader/endpoint.o
+tests/unit/prefix.t: loader/endpoint.o loader/args.o
 tests/unit/probe_config.t: loader/probe_line.o loader/args.o loader/endpoint.o loader/words.o
 
 tests/unit/table_change.t: tests/unit/table_change.c loader/table.o \

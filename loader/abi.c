@@ -132,18 +132,13 @@ struct backend2 {
 
 static void service_from2(const void *old, void *now)
 {
-	const struct service2 *from = old;
-	struct xlb_service *to = now;
+	struct service3 from = {};
 
-	to->table = from->table;
-	to->settle_until = from->settle_until;
-	to->changed = from->changed;
-	to->settle = from->settle;
-	to->mode = from->mode;
-	to->hash = from->hash;
-	to->updating = from->updating;
-	to->echo = 1;
-	to->fail = XLB_FAIL_CLOSED;
+	/* It begins with the same fields, the last of which was not used. */
+	memcpy(&from, old, sizeof(struct service2));
+	from.echo = 1;
+	from.fail = XLB_FAIL_CLOSED;
+	service_from3(&from, now);
 }
 
 static void backend_from2(const void *old, void *now)
