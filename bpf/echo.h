@@ -53,7 +53,7 @@ static __always_inline int echo4(struct xdp_md *ctx, const union shape *shape,
 	int verdict = XDP_PASS;
 	__be32 address = ip->saddr;
 
-	if (bpf_ntohs(ip->tot_len) >= sizeof(*ip) + sizeof(*icmp))
+	if (bpf_ntohs(ip->tot_len) >= shape->transport * 4 + sizeof(*icmp))
 		verdict = echo_admit(ctx, shape, ethernet, &ip->saddr, &ip->daddr, false);
 	if (verdict != ECHO_ANSWER)
 		return verdict;

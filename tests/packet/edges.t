@@ -3,7 +3,7 @@
 """At their limits: hops, ports, headers, and packets that end before their frame does.
 tests/fuzz found what is here."""
 
-from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet import ICMP, IP, IPOption_RR
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6PacketTooBig, IPv6, IPv6ExtHdrDestOpt,
                                 IPv6ExtHdrFragment)
 from scapy.layers.l2 import Ether
@@ -98,6 +98,19 @@ def check_echo():
                       shortened(whole, HEADER[version] + 8 - beyond), PASS)
 
 
+def check_echo_rules():
+    """Nor is it for a rule, where its own IP header has options."""
+    lab.reset(rules4=1)
+    lab.maps["xlb_vips"].set({"address": mapped(VIPS[4])}, {"services": 1, "echo": 1})
+    lab.maps["xlb_acl4"].set({"bits": 32, "service": 0, "address": bytes(4)},
+                             {"action": lab.numbers["XLB_DENY"], "length": 0})
+    head = Ether(src=CLIENT_MAC, dst=XLB_MAC)
+    head /= IP(src=CLIENTS[4], dst=VIPS[4], options=[IPOption_RR()])
+    whole = bytes(head / ICMP() / Raw(b"payload"))
+    lab.check_drop("an echo request with options is denied", whole, "denied")
+    lab.check("one that is cut within its header passes", shortened(whole, (whole[14] & 15) * 4 + 8 - 1), PASS)
+
+
 def about(kind, protocol, size):
     """A way, and a packet to its backend, quoted in an error of this size."""
     way = start(lab, kind, protocol)
@@ -156,6 +169,7 @@ check_connections()
 check_no_port()
 check_extensions()
 check_echo()
+check_echo_rules()
 check_errors()
 check_relay()
 tap.done()
