@@ -286,7 +286,12 @@ bool attempt_judge(struct court *court, struct trial *trial, struct attempt *att
 
 bool attempt_conflicts(struct court *court, struct trial *trial, const struct attempt *attempt)
 {
-	return attempt->service->mode == XLB_DNAT && trial->verdict == XDP_DROP &&
-	       answer_taken(court, &trial->view.flow, attempt, false) &&
+	const struct flow *flow = &trial->view.flow;
+	bool taken = answer_taken(court, flow, attempt, false);
+
+	/* A client of that address looks like a flow of mode nat, of which nobody told. */
+	for (unsigned i = 0; i < NAT_SOURCES; i++)
+		taken |= address_same(&flow->source, &nat_sources[flow->source.v6][i]);
+	return attempt->service->mode == XLB_DNAT && trial->verdict == XDP_DROP && taken &&
 	       is_dropped(court, trial, REASON(record_conflict), "another VIP");
 }

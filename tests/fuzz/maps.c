@@ -43,6 +43,19 @@ static void drops_name(struct world *world, const struct btf *btf)
 		world->drops[i] = btf__name_by_offset(btf, member[i].name_off);
 }
 
+/* An LRU map forgets somebody before it is full, and nobody can tell whom. */
+#define RECORDS 131072
+
+static int records_widen(struct bpf_object *object)
+{
+	int error = 0;
+
+	for (unsigned i = MAP_FLOWS4; i <= MAP_FRAGMENTS && !error; i++)
+		error = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, map_names[i]),
+						 RECORDS);
+	return error;
+}
+
 int world_open(struct world *world, const char *path)
 {
 	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, options, .pin_root_path = PINS);
@@ -60,7 +73,7 @@ int world_open(struct world *world, const char *path)
 		bpf_program__set_autoload(program,
 					  !strcmp(bpf_program__name(program), "xlb_xdp"));
 	}
-	error = bpf_object__load(object);
+	error = records_widen(object) ?: bpf_object__load(object);
 	if (error)
 		return failed(path, error);
 	world->program = bpf_program__fd(bpf_object__find_program_by_name(object, "xlb_xdp"));
@@ -127,10 +140,14 @@ static void array_clear(int map, __u32 entries, unsigned size)
 
 static void hash_clear(int map)
 {
-	__u8 key[64];
+	__u8 key[64], next[64];
+	bool more = !bpf_map_get_next_key(map, NULL, key);
 
-	while (!bpf_map_get_next_key(map, NULL, key))
+	while (more) {
+		more = !bpf_map_get_next_key(map, key, next);
 		bpf_map_delete_elem(map, key);
+		memcpy(key, next, sizeof(key));
+	}
 }
 
 void world_forget_hops(struct world *world)

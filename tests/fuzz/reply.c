@@ -201,6 +201,11 @@ static bool judge_untold(struct court *court, struct trial *trial, const struct 
 		court->outcome = "dropped";
 		return untold_reason(trial, court->reason);
 	}
+	/* A later fragment does not show its ports. */
+	if (trial->view.kind == KIND_LATER) {
+		option.port = option.client_port = 0;
+		return option_stands(court, trial, &option, owners);
+	}
 	known = memory_known(court->memory, &asked);
 	if (!known) {
 		asked.source_port = option.client_port = 0;

@@ -65,10 +65,12 @@ static int batch_close(struct world *world, FILE *batch)
 	return world_learn(world);
 }
 
-int world_reset(struct world *world, unsigned number)
+/* In a batch of its own: whose the replies of a backend are that several services have
+ * depends on who had it first, and a service that comes back in the same batch has not
+ * been away. */
+static int world_empty(struct world *world)
 {
 	FILE *batch = batch_open(world);
-	const bool guarded = number % 2;
 	char name[128];
 
 	if (!batch)
@@ -79,9 +81,21 @@ int world_reset(struct world *world, unsigned number)
 		fprintf(batch, "service del %s\n", name);
 	}
 	world->count = 0;
+	return batch_close(world, batch);
+}
+
+int world_reset(struct world *world, unsigned number)
+{
+	const bool guarded = number % 2;
+	FILE *batch;
+
+	if (world_empty(world))
+		return -1;
+	batch = batch_open(world);
+	if (!batch)
+		return -1;
 	services_fill(world, false);
 	services_fill(world, true);
-	world->sources = number % 8 != 3;
 	config_tell(batch);
 	for (unsigned i = 0; i < world->count; i++) {
 		world->services[i].limited = guarded && i % 5 == 3;
@@ -89,6 +103,7 @@ int world_reset(struct world *world, unsigned number)
 	}
 	rules_tell(world, batch, guarded);
 	world->veth = number / 2 % 2;
+	world->sources = number % 8 != 3;
 	if (batch_close(world, batch))
 		return -1;
 	return world_forget(world);
