@@ -121,6 +121,10 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# The machine's own would be below it, and seen where a test unmounts it.
+while umount /sys/fs/bpf 2>/dev/null; do
+	:
+done
 mount -t bpf bpf /sys/fs/bpf
 
 # Forgets all pins, as a reboot would.
