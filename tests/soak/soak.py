@@ -33,7 +33,7 @@ GROUPS = 3              # of each service, before the oldest is closed
 OPENED, LOOKED = 15, 8  # steps between groups that are opened, and between looks at them
 PATIENCE = 20           # seconds for what takes its time
 STUCK = 90              # seconds after which a step is taken to have no end
-GROWTH_MAX = 1024       # KiB that the process of the pipe may have grown
+GROWTH_MAX = 256       # KiB that the process of the pipe may have grown
 
 
 class Failed(Exception):
