@@ -31,11 +31,6 @@ shown() { # PATTERN
 	grep -Eq "$1" "$WORK/shown"
 }
 
-# The columns that tell: before or what became of it, and where to.
-shown_columns() {
-	awk '{ print $1, $6 }' "$WORK/shown" | sort | uniq -c | awk '{ print $1, $2, $3 }'
-}
-
 topology_routed 1
 serve_http b1 80
 on balancer xlb load dev client 2>/dev/null
@@ -62,24 +57,31 @@ is "xlb-capture: each packet is there twice" "$(grep -c '^before' "$WORK/shown")
 	"$(grep -vc '^before' "$WORK/shown")"
 like "xlb-capture: how many is said" "$(cat "$WORK/capture")" '^[1-9][0-9]* packets captured$'
 
-capture -c 1 dev client before
+capture dev client before
+http client "$VIP4" >/dev/null
+ok "xlb-capture: before: packets as they came" \
+	wait_for shown "^before .* > $VIP4\.80: Flags \[F"
+capture_stop
+is "xlb-capture: before: nothing else" "$(grep -vc '^before' "$WORK/shown")" 0
+
+capture dev client after
+http client "$VIP4" >/dev/null
+ok "xlb-capture: after: packets as they left" \
+	wait_for shown "^redirect .* > $(backend4 1)\.80: Flags \[F"
+on client ping -q -c 1 -W 5 10.1.0.1 >/dev/null
+ok "xlb-capture: after: what is not for a service passes" \
+	wait_for shown "^pass .* > 10\.1\.0\.1: ICMP echo request"
+http client "$VIP4:81" >/dev/null 2>&1 &
+ok "xlb-capture: after: what has no live backend is dropped" \
+	wait_for shown "^drop .* > $VIP4\.81: Flags \[S"
+capture_stop
+wait $! || :
+is "xlb-capture: after: nothing else" "$(grep -c '^before' "$WORK/shown")" 0
+
+capture -c 1 dev client
 http client "$VIP4" >/dev/null
 ok "xlb-capture: -c 1: ends by itself" wait_for capture_ended
-is "xlb-capture: before: the packet as it came" "$(shown_columns)" "1 before $VIP4.80:"
-capture -c 1 dev client after
-http client "$VIP4" >/dev/null
-ok "xlb-capture: -c 1, after: ends by itself" wait_for capture_ended
-is "xlb-capture: after: as it left" "$(shown_columns)" "1 redirect $(backend4 1).80:"
-
-capture -c 1 dev client after
-on client ping -q -c 1 -W 5 10.1.0.1 >/dev/null
-ok "xlb-capture: a packet that is not for a service" wait_for capture_ended
-is "xlb-capture: passes" "$(shown_columns)" "1 pass 10.1.0.1:"
-capture -c 1 dev client after
-http client "$VIP4:81" >/dev/null 2>&1 &
-ok "xlb-capture: a packet for a service without a live backend" wait_for capture_ended
-is "xlb-capture: is dropped" "$(shown_columns)" "1 drop $VIP4.81:"
-wait $! || :
+is "xlb-capture: -c 1: has one packet" "$(wc -l <"$WORK/shown")" 1
 
 capture -c 3 -w "$WORK/file" dev client
 http client "$VIP4" >/dev/null
