@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "netlink.h"
 #include "netlink_ask.h"
@@ -107,8 +108,11 @@ int netlink_ask(int bus, struct nlmsghdr *request, mnl_cb_t each, void *context)
 
 struct nlmsghdr *netlink_request(void *buffer, unsigned type, unsigned flags)
 {
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *request;
 
+	/* Attributes are padded, and what the stack held is nobody's business. */
+	memset(buffer, 0, NETLINK_REQUEST_SIZE);
+	request = mnl_nlmsg_put_header(buffer);
 	request->nlmsg_type = type;
 	request->nlmsg_flags = NLM_F_REQUEST | flags;
 	request->nlmsg_seq = 1;
