@@ -224,8 +224,8 @@ def check_steps(seen, whole, since):
     before = owners(seen)
     tap.equal(warming(seen, 2), (9, since), "nothing is due")
     for tenths in range(2, 10):
-        tap.equal(warming(seen, 2, recovered=since - (1000 * tenths - 1001) * second)[0],
-                  11 - tenths, f"a second before the time the step to {tenths} is not due")
+        tap.equal(warming(seen, 2, recovered=since - (1000 * tenths - 1100) * second)[0],
+                  11 - tenths, f"before the time the step to {tenths} is not due")
         tap.equal(warming(seen, 2, recovered=since - (1000 * tenths - 1000) * second)[0],
                   10 - tenths, f"{tenths} tenths")
         tap.ok(all(new == old or new == 2 == wanted for old, new, wanted
