@@ -29,6 +29,7 @@ TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf faketime iperf3 ip
 	python3-scapy shellcheck strace systemd tcpdump tmux util-linux wrk
 FUZZ_HELPER_PACKAGES = libclang-rt-dev
 PEER_PACKAGES = haproxy iptables ipvsadm nftables
+VALGRIND_PACKAGES = libc6-dbg valgrind
 KERNEL_PACKAGES = cpio debian-archive-keyring kmod qemu-system-x86 xdp-tools
 COVERAGE_PACKAGES = llvm
 
@@ -131,6 +132,9 @@ TEST_PROGRAMS = $(UNIT_TESTS) $(CLI_PROGRAMS) $(CLI_LIBRARIES) $(NET_PROGRAMS) \
 # Tests wait for much and share nothing, so two run at a time.
 PROVE_FLAGS = -j2
 
+# Of the tests that do without traffic.
+test-programs: $(UNIT_TESTS) $(CLI_PROGRAMS) $(CLI_LIBRARIES)
+
 # pkg-config is asked only by the second make, when it is there.
 check: deps
 	@$(MAKE) --no-print-directory all $(TEST_PROGRAMS)
@@ -173,6 +177,23 @@ fuzz: deps
 coverage: deps
 	@tests/deps.sh $(COVERAGE_PACKAGES)
 	tests/coverage/run $(PARTS)
+# Errors of memory, in the tests that do without traffic.
+SANITIZE_SKIPPED = tests/cli/papers.t
+VALGRIND_SKIPPED = $(patsubst %,tests/cli/%.t,complete import kill metrics migrate papers \
+	restore scripts top up writers)
+
+check-sanitize: deps
+	@echo "skipped, since it runs no program of ours for long: $(SANITIZE_SKIPPED)"
+	tests/sanitize/run sanitizers $(UNIT_TESTS) \
+		$(filter-out $(SANITIZE_SKIPPED),$(wildcard tests/cli/*.t))
+
+# valgrind takes half a second for each run of a command.
+check-valgrind: deps
+	@tests/deps.sh $(VALGRIND_PACKAGES)
+	@echo "skipped, since they run the commands of the others a thousand times, by scripts" \
+		"or under strace: $(VALGRIND_SKIPPED)"
+	tests/sanitize/run valgrind $(UNIT_TESTS) \
+		$(filter-out $(VALGRIND_SKIPPED),$(wildcard tests/cli/*.t))
 
 demo: deps
 	@$(MAKE) --no-print-directory all
@@ -227,5 +248,6 @@ clean:
 
 include tests/fuzz/helper/rules.mk
 
-.PHONY: all always bench bench-peers check check-faults check-kernels clean coverage demo \
-	deps fuzz fuzz-helper install soak uninstall
+.PHONY: all always bench bench-peers check check-faults check-kernels check-sanitize \
+	check-valgrind clean coverage demo deps fuzz fuzz-helper install lint soak \
+	test-programs uninstall
