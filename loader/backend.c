@@ -35,9 +35,9 @@ enum status backend_subject(struct args *args, struct endpoint *end)
 {
 	const char *word = args_subject(args), *why;
 
+	memset(end, 0, sizeof(*end));
 	if (!word)
 		return args_fail(args, STATUS_USAGE, "which backend? ADDRESS[:PORT]");
-	memset(end, 0, sizeof(*end));
 	why = backend_parse(word, end);
 	return why ? args_fail(args, STATUS_USAGE, "%s", why) : STATUS_DONE;
 }

@@ -99,9 +99,10 @@ static int configuration_cut(struct configuration *configuration, char *text)
 	return 0;
 }
 
+/* Of a line, which a twin may not be. */
 static const char *value_of(const struct line *line, const char *keyword)
 {
-	for (unsigned i = 0; i < line->pairs; i++)
+	for (unsigned i = 0; line && i < line->pairs; i++)
 		if (!strcmp(line->pair[i].keyword, keyword))
 			return line->pair[i].value;
 	return NULL;

@@ -181,7 +181,7 @@ static void sources_show(struct output *output, const char *name, const void *by
 	for (unsigned i = 0; i < count; i++) {
 		if (i)
 			text[used++] = ',';
-		inet_ntop(v4 ? AF_INET : AF_INET6, (const __u8 *)bytes + i * (v4 ? 4 : 16),
+		inet_ntop(v4 ? AF_INET : AF_INET6, (const __u8 *)bytes + (size_t)i * (v4 ? 4 : 16),
 			  text + used, sizeof(text) - used);
 		used += strlen(text + used);
 	}

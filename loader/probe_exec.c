@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Probes that are commands, with the exit codes of monitoring plugins. */
-#define _GNU_SOURCE	/* pipe2 */
+#define _GNU_SOURCE	/* pipe2, environ */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,8 +14,6 @@
 #include <unistd.h>
 
 #include "probe.h"
-
-extern char **environ;
 
 /* Monitoring plugins: https://www.monitoring-plugins.org/doc/guidelines.html */
 enum { PLUGIN_OK, PLUGIN_WARNING, PLUGIN_CRITICAL };
@@ -210,11 +208,12 @@ static int command_spawn(struct check *check, int output)
 	char *words[WORDS_MAX + 1] = {};
 	int error = 0, count = 0;
 
-	for (; !error && check->probe->command[count]; count++) {
+	/* A command has a first word. */
+	do {
 		words[count] = word_fill(check->probe->command[count], check);
 		if (!words[count])
 			error = -ENOMEM;
-	}
+	} while (check->probe->command[++count] && !error);
 	error = error ?: process_spawn(check, words, output);
 	while (count)
 		free(words[--count]);
