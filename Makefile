@@ -24,9 +24,10 @@ XLB_CFLAGS = -std=gnu11 $(WARNINGS) -Ibpf \
 BUILD_PACKAGES = clang gcc libbpf-dev libc6-dev libcurl4-openssl-dev libelf-dev \
 	libjansson-dev libmnl-dev make pkg-config
 RUN_PACKAGES = bpftool ethtool iproute2 jq
-TEST_PACKAGES = bash bind9-dnsutils curl dnsmasq-base dnsperf faketime iperf3 iputils-ping \
-	libcmocka-dev mandoc mount nginx openssl perl procps python3 python3-prometheus-client \
-	python3-scapy shellcheck strace systemd tcpdump tmux util-linux wrk
+TEST_PACKAGES = bash bind9-dnsutils clang-tidy cppcheck curl dnsmasq-base dnsperf faketime \
+	iperf3 iputils-ping libcmocka-dev mandoc mount nginx openssl perl procps python3 \
+	python3-prometheus-client python3-scapy shellcheck strace systemd tcpdump tmux \
+	util-linux wrk
 FUZZ_HELPER_PACKAGES = libclang-rt-dev
 PEER_PACKAGES = haproxy iptables ipvsadm nftables
 VALGRIND_PACKAGES = libc6-dbg valgrind
@@ -159,6 +160,10 @@ soak: MINUTES = 10
 soak: deps
 	@$(MAKE) --no-print-directory all
 	MINUTES=$(MINUTES) SEED=$(SEED) LOG=tests/soak/log tests/soak/soak.t
+
+# Part of check; both clangs, cppcheck, shellcheck and mandoc.
+lint: deps
+	prove --exec '' $(PROVE_FLAGS) $(wildcard tests/lint/*.t)
 
 # So many minutes for each part of the helper: fuzz-helper MINUTES=30 PARTS="batch import".
 fuzz-helper: MINUTES = 1

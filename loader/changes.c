@@ -40,7 +40,7 @@ struct configuration {
 
 static bool is(const struct line *line, const char *object)
 {
-	return !strcmp(line->object, object);
+	return line->object && !strcmp(line->object, object);
 }
 
 /* Cuts a command into words, its pairs into what is free of these; returns the rest. */

@@ -122,8 +122,8 @@ static int socket_change(CURL *easy, curl_socket_t file, int what, void *context
 		return 0;
 	}
 	return loop_watch(&prober->loop, file,
-			  (what & CURL_POLL_IN ? EPOLLIN : 0) |
-			  (what & CURL_POLL_OUT ? EPOLLOUT : 0), socket_ready, prober) ? -1 : 0;
+			  ((what & CURL_POLL_IN) ? EPOLLIN : 0) |
+			  ((what & CURL_POLL_OUT) ? EPOLLOUT : 0), socket_ready, prober) ? -1 : 0;
 }
 
 static void multi_timer(void *context)

@@ -115,7 +115,7 @@ static bool pin_try(struct program *program, const char *folder)
 	/* One that waits to be replaced has another than that by now. */
 	if (program->fd >= 0 && !program_shares(program, &program->config, 1))
 		program->config = CONFIG_OTHER;
-	return program->config;
+	return program->config != 0;
 }
 
 static bool pin_find(struct program *program, const char *pin)

@@ -252,7 +252,7 @@ static int number_next(const struct state *state)
 	if (last + 1 < NUMBERS)
 		next = last + 1;
 	/* There are more numbers than services. */
-	while (taken[next] && next < NUMBERS - 1)
+	while (next < NUMBERS - 1 && taken[next])
 		next++;
 	free(taken);
 	return next;

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is written about the tools is what they are: man pages, README, shell style."""
+"""What is written about the tools is what they are: man pages and README."""
 
 import glob
 import os
@@ -72,9 +72,6 @@ def check_usages():
 
 def check_pages():
     for path in PAGES:
-        lint = run("mandoc", "-T", "lint", "-W", "all", path)
-        tap.ok(lint.returncode == 0 and not lint.stdout, f"mandoc finds no fault with {path}",
-               lint.stdout)
         sections = re.findall(r"^\.SH (.*)$", read(path), re.MULTILINE)
         wanted = SECTIONS[path[-1]]
         tap.equal([name for name in sections if name in wanted], wanted,
@@ -167,38 +164,10 @@ def check_readme():
         tap.ok(f"`{package}`" in text, f"README.md says what {package} is for")
 
 
-def is_shell(path):
-    """A script, or what scripts read."""
-    with open(path, "rb") as file:
-        return (file.readline().startswith(b"#!/bin/sh") or path.endswith(".sh")
-                or "/completion/" in path)
-
-
-def unlike(paths):
-    """One of those that are alike but for the mode that they test: each takes seconds."""
-    found = {}
-    for path in paths:
-        with open(path, encoding="utf-8") as text:
-            found.setdefault(re.sub(r"\b(dnat|nat|dr|ipip|gue)\b", "MODE", text.read()), path)
-    return found.values()
-
-
-def check_shell():
-    files = glob.glob("scripts/*") + glob.glob("scripts/completion/*") + glob.glob("tests/*") + glob.glob("tests/*/*") + [".ci/run"]
-    # Not wanted: functions called by name are no dead code (SC2317), and their
-    # arguments may be optional (SC2119, SC2120).
-    lint = ("shellcheck", "-x", "-P", "SCRIPTDIR", "-e", "SC2119,SC2120,SC2317")
-    shell = sorted(path for path in files if os.path.isfile(path) and is_shell(path))
-    for path in unlike(shell):
-        found = run(*lint, path)
-        tap.ok(found.returncode == 0, f"shellcheck finds no fault with {path}", found.stdout)
-
-
 check_usages()
 check_pages()
 check_versions()
 check_maps()
 check_drops()
 check_readme()
-check_shell()
 tap.done()

@@ -112,7 +112,7 @@ static void equal_backends_have_equal_shares(void **state)
 		least = counts[id] < least ? counts[id] : least;
 		most = counts[id] > most ? counts[id] : most;
 	}
-	printf("# 100 backends, %u slots: largest/smallest share %u/%u\n", SIZE_LARGE,
+	printf("# 100 backends, %u slots: largest/smallest share %u/%u\n", (unsigned)SIZE_LARGE,
 	       most, least);
 	assert_true(most - least <= 1);
 	assert_true(most * 100 <= least * 102);

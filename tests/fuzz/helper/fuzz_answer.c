@@ -23,13 +23,13 @@
 /* Those that are not asked for here. */
 const struct prober_kind tcp_kind, exec_kind;
 
-int way_socket(int file, __u32 mark, const __u8 *source, const struct endpoint *end,
+int way_socket(int file, __u32 mark, const __u8 *source, const struct endpoint *to,
 	       const struct endpoint *backend)
 {
 	(void)file;
 	(void)mark;
 	(void)source;
-	(void)end;
+	(void)to;
 	(void)backend;
 	return -EPERM;
 }
