@@ -11,8 +11,11 @@ DEPTH=40000
 # shellcheck disable=SC2086 # flags
 if [ $# = 1 ]; then
 	clang-tidy --quiet "$1" -- -std=gnu11 $INCLUDES 2>/dev/null || exit
-	# The bench ends at its first failure, and frees nothing then.
-	case $1 in tests/bench/*) exit ;; esac
+	# The bench and the frames' fuzzer end at their first failure, and free nothing then.
+	case $1 in
+	tests/fuzz/helper/*) ;;
+	tests/bench/* | tests/fuzz/*) exit ;;
+	esac
 	exec clang --analyze --analyzer-output text -o /dev/null -std=gnu11 $INCLUDES \
 		-Xclang -analyzer-werror -Xclang -analyzer-config -Xclang max-nodes=$DEPTH "$1"
 fi
