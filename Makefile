@@ -182,13 +182,15 @@ fuzz: deps
 coverage: deps
 	@tests/deps.sh $(COVERAGE_PACKAGES)
 	tests/coverage/run $(PARTS)
+
 # Errors of memory, in the tests that do without traffic.
 SANITIZE_SKIPPED = tests/cli/papers.t tests/cli/nomemory.t
-VALGRIND_SKIPPED = $(patsubst %,tests/cli/%.t,complete decap import kill metrics migrate nomemory papers \
-	restore scripts top up writers)
+VALGRIND_SKIPPED = $(patsubst %,tests/cli/%.t,complete decap import kill metrics migrate \
+	nomemory papers restore scripts top up writers)
 
 check-sanitize: deps
-	@echo "skipped, since one runs no program of ours for long, and one has a malloc of its own: $(SANITIZE_SKIPPED)"
+	@echo "skipped, since one runs no program of ours for long, and one has a malloc of" \
+		"its own: $(SANITIZE_SKIPPED)"
 	tests/sanitize/run sanitizers $(UNIT_TESTS) \
 		$(filter-out $(SANITIZE_SKIPPED),$(wildcard tests/cli/*.t))
 
@@ -197,7 +199,8 @@ check-sanitize: deps
 check-valgrind: deps
 	@tests/deps.sh $(VALGRIND_PACKAGES)
 	@echo "skipped, since they run the commands of the others a thousand times, by scripts," \
-		"under strace, with a malloc of their own, or print what the kernel wrote unseen: $(VALGRIND_SKIPPED)"
+		"under strace, with a malloc of their own, or print what the kernel wrote unseen:" \
+		"$(VALGRIND_SKIPPED)"
 	tests/sanitize/run valgrind $(UNIT_TESTS) \
 		$(filter-out $(VALGRIND_SKIPPED),$(wildcard tests/cli/*.t))
 
