@@ -47,7 +47,7 @@ int counters_open(struct counters *counters, int map, const char *object, const 
 	if (!counters->btf && errno == EPERM)
 		counters->btf = object_types(object, name, &info);
 	if (!counters->btf)
-		return -errno;
+		return errno > 0 ? -errno : -EINVAL;
 	counters->type = btf__type_by_id(counters->btf, info.btf_value_type_id);
 	if (counters->type && btf_is_struct(counters->type))
 		return 0;

@@ -29,16 +29,19 @@ void monitor_begin(struct monitor *monitor, const char *event, const char *actio
 {
 	struct output *line = &monitor->line;
 	struct timespec now = {};
+	__u64 microseconds;
 
 	if (!time) {
 		clock_gettime(CLOCK_REALTIME, &now);
 		time = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	}
+	/* As long as a number for people should be. */
+	microseconds = time / 1000;
 	output_line(line, 0);
 	output_object(line, NULL);
 	if (monitor->times)
 		time_text(line, time);
-	output_detail(line, "time", json_real(time / 1000 / 1e6));
+	output_detail(line, "time", json_real(microseconds / 1e6));
 	output_subject(line, "event", event);
 	output_subject(line, "action", action);
 }

@@ -198,11 +198,11 @@ int links_follow(struct monitor *monitor)
 
 	if (error)
 		return error;
-	for (unsigned i = 0; i < monitor->link_count; i++)
+	for (unsigned i = 0; !first && i < monitor->link_count; i++)
 		monitor->links[i].seen = false;
 	for (unsigned i = 0; !error && i < count; i++)
 		error = link_apply(monitor, &links[i], first);
-	for (unsigned i = monitor->link_count; !error && i--;)
+	for (unsigned i = monitor->links ? monitor->link_count : 0; !error && i--;)
 		if (!monitor->links[i].seen)
 			link_delete(monitor, &monitor->links[i]);
 	free(links);

@@ -149,7 +149,7 @@ void service_tell(FILE *batch, const struct service *service)
 	char name[128];
 
 	service_name(service, name);
-	fprintf(batch, "service add %s mode %s hash %s table %u%s%s\n", name,
+	fprintf(batch, "service add %s mode %s hash %s table %d%s%s\n", name,
 		modes[service->mode], service->by_source ? "source" : "flow", TABLE,
 		service->echo ? "" : " echo off",
 		service->limited ? " limit 1000000 burst 1000000" : "");

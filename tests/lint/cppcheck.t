@@ -10,7 +10,8 @@
 # unreadVariable: it knows neither a ?: without its middle nor values that are returned.
 # unusedStructMember: headers of packets.  The bench's results come from its judge, by
 # pointer (uninitvar).  A fuzzer without memory ends.  It stumbles over compound literals
-# in ?: (internalAstError), and that error(3) ends a program it does not know.  What it has to say of bpf/ is of GNU C's void pointers.
+# in ?: (internalAstError), and that error(3) ends a program it does not know.  What it has
+# to say of bpf/ is of GNU C's void pointers.
 # shellcheck disable=SC2086 # flags and a list
 found=$(cppcheck -q -j$JOBS --std=c11 --language=c --error-exitcode=1 \
 	--enable=warning,style,performance,portability \
@@ -19,6 +20,7 @@ found=$(cppcheck -q -j$JOBS --std=c11 --language=c --error-exitcode=1 \
 	--suppress=nullPointerRedundantCheck:tests/net/flood.c \
 	--suppress=internalAstError --suppress=memleak:tests/fuzz/memory.c \
 	-D'bpf_object__for_each_map(map, object)=while (map)' \
+	-D'json_object_foreach(object, key, value)=for (key = "", value = object; *key;)' \
 	-D'LIBBPF_OPTS(type, name, ...)=struct type name = { __VA_ARGS__ }' \
 	-D'DECLARE_LIBBPF_OPTS(type, name, ...)=struct type name = { __VA_ARGS__ }' \
 	$INCLUDES $SOURCES 2>&1) && verdict=ok || verdict="not ok"

@@ -153,7 +153,7 @@ static void any_bytes_are_borne(void **state)
 		struct frame frame = {};
 
 		put(&frame, sights[round % COUNT(sights)].frame);
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; frame.length && i < 4; i++)
 			frame.bytes[random32() % frame.length] = random32();
 		if (packet_parse(frame.bytes, frame.length, &packet, &quoted))
 			assert_non_null(packet_protocol(&packet, text));
