@@ -34,6 +34,15 @@ static struct btf *object_types(const char *object, const char *name, struct bpf
 	return btf;
 }
 
+/* Never 0, which nobody would take for an error. */
+static int error_last(void)
+{
+	int error = -errno;
+
+	return error < 0 ? error : -EINVAL;
+}
+
+/* A counter's name is its field's, which only BTF knows for the object that is loaded. */
 int counters_open(struct counters *counters, int map, const char *object, const char *name)
 {
 	struct bpf_map_info info = {};
@@ -47,7 +56,7 @@ int counters_open(struct counters *counters, int map, const char *object, const 
 	if (!counters->btf && errno == EPERM)
 		counters->btf = object_types(object, name, &info);
 	if (!counters->btf)
-		return errno > 0 ? -errno : -EINVAL;
+		return error_last();
 	counters->type = btf__type_by_id(counters->btf, info.btf_value_type_id);
 	if (counters->type && btf_is_struct(counters->type))
 		return 0;
@@ -61,7 +70,6 @@ void counters_close(struct counters *counters)
 	*counters = (struct counters){};
 }
 
-/* A counter's name is its field's, which only BTF knows for the object that is loaded. */
 const char *counter_name(const struct counters *counters, unsigned number)
 {
 	if (!counters->type || number >= btf_vlen(counters->type))

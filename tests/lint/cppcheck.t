@@ -20,7 +20,7 @@ found=$(cppcheck -q -j$JOBS --std=c11 --language=c --error-exitcode=1 \
 	--suppress=nullPointerRedundantCheck:tests/net/flood.c \
 	--suppress=internalAstError --suppress=memleak:tests/fuzz/memory.c \
 	-D'bpf_object__for_each_map(map, object)=while (map)' \
-	-D'json_object_foreach(object, key, value)=for (key = "", value = object; *key;)' \
+	-D'json_object_foreach(object, key, value)=while ((key = of(object)) && (value = of(key)))' \
 	-D'LIBBPF_OPTS(type, name, ...)=struct type name = { __VA_ARGS__ }' \
 	-D'DECLARE_LIBBPF_OPTS(type, name, ...)=struct type name = { __VA_ARGS__ }' \
 	$INCLUDES $SOURCES 2>&1) && verdict=ok || verdict="not ok"
