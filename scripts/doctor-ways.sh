@@ -157,10 +157,10 @@ check_mtu() {
 sizes() {
 	folder=$(ask '[.xlb[].pin | strings][0] // empty')
 	[ -n "$folder" ] || return 0
-	for map in services4 backends slots flows4; do
+	for map in services4 backends slots flows4 acl4; do
 		bpftool -j map show pinned "$folder/xlb_$map" 2>/dev/null
-	done | jq -sc 'map(.max_entries) | select(length == 4)
-		| {services: .[0], backends: .[1], slots: (.[2] * 16), flows: .[3]}'
+	done | jq -sc 'map(.max_entries) | select(length == 5)
+		| {services: .[0], backends: .[1], slots: (.[2] * 16), flows: .[3], rules: .[4]}'
 }
 
 # Maps are sized when they are made, by the first load.
@@ -193,7 +193,9 @@ check_fill() {
 		| {services: ([$services[].address | contains(":")] | group_by(.) | map(length) | max // 0),
 			backends: ([$services[].backends[]] | length),
 			slots: ([$services[].table | (. + 15) / 16 | floor * 16] | add // 0),
-			flows: (.records.records // 0)}
+			flows: (.records.records // 0),
+			rules: ([.saved.rules[]?.prefix, $services[].rules[]?.prefix]
+				| group_by(contains(":")) | map(length) | max // 0)}
 		| to_entries[] | select(.value * 10 >= $entries[.key] * 9)
 		| "\(.key) \(.value) \($entries[.key])"' --argjson entries "$entries" |
 		while read -r name used room; do

@@ -276,15 +276,23 @@ for dev in client b1 b2; do
 done
 fresh_pins
 for dev in client b1; do
-	on balancer xlb load dev $dev services 10 backends 10 slots 160000 flows 100
+	on balancer xlb load dev $dev services 10 backends 10 slots 160000 flows 100 rules 10
 done
 for n in $(seq 9); do
 	echo "service add 192.0.2.$n:80/tcp"
 	echo "backend add 10.2.1.2 service 192.0.2.$n:80/tcp"
 done | lb -batch -
 until_found "" neighbours
+for n in $(seq 9); do
+	echo "acl add 198.51.100.$n deny"
+done | lb -batch -
 saved=$(lb save)
 full="that the maps have room for"
+sick "warning fill services: 9 of 10 $full
+warning fill backends: 9 of 10 $full
+warning fill slots: 147456 of 160000 $full
+warning fill rules: 9 of 10 $full"
+(cd "$WORK" && on balancer sh -c "$mend") >/dev/null 2>&1
 sick "warning fill services: 9 of 10 $full
 warning fill backends: 9 of 10 $full
 warning fill slots: 147456 of 160000 $full"
