@@ -110,8 +110,11 @@ static __always_inline __u64 quote6(union shape *shape, struct ipv6hdr *ip,
 	walk.shape.protocol = quoted->nexthdr;
 	walk.shape.transport = words;
 #pragma clang loop unroll(disable)
-	for (int i = 0; i <= EXTENSIONS_MAX && step == STEP_ON; i++)
+	for (int i = 0; i <= EXTENSIONS_MAX && step == STEP_ON; i++) {
 		step = walk_extension(&walk, ip, end, i < EXTENSIONS_MAX);
+		/* Else the loop falls back to its start, which Linux 5.10 refuses. */
+		pin_down(step);
+	}
 	/* A later fragment has no ports. */
 	if (step != STEP_END || !walk.shape.transport)
 		return shape_verdict(XDP_PASS);

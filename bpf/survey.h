@@ -247,8 +247,11 @@ __noinline __u64 survey6(struct xdp_md *ctx, __u32 at)
 	if (network > sizeof(struct ethernet_header))
 		walk.shape.flags |= SHAPE_TAGGED;
 #pragma clang loop unroll(disable)
-	for (int i = 0; i <= EXTENSIONS_MAX && step == STEP_ON; i++)
+	for (int i = 0; i <= EXTENSIONS_MAX && step == STEP_ON; i++) {
 		step = walk_extension(&walk, ip, end, i < EXTENSIONS_MAX);
+		/* Else the loop falls back to its start, which Linux 5.10 refuses. */
+		pin_down(step);
+	}
 	if (step == STEP_SHORT)
 		return drop_for_vip(ip->daddr.s6_addr32, DROP_REASON(bad_length), true);
 	if (step != STEP_END)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the running kernel's verifier thinks of each program of objects: how many
- * instructions it looked at, and the deepest stack of functions that call each other.
+ * instructions it looked at, the deepest stack of functions that call each other, and
+ * whether older kernels know its loops for such.
  *
  *	verify INSTRUCTIONS_MAX OBJECT...
  *
- * TAP: not ok is a program that does not load, is over the bound, or has more stack than
- * an older kernel allows, whatever this one does.
+ * TAP: not ok is a program that does not load, is over the bound, or has more stack or
+ * other loops than an older kernel allows, whatever this one does.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -123,6 +124,73 @@ static unsigned stack_deepest(const struct functions *functions, const struct bp
 	return deepest + (frame + FRAME_ROUNDING - 1) / FRAME_ROUNDING * FRAME_ROUNDING;
 }
 
+enum visit {
+	VISIT_NONE,
+	VISIT_OPEN, /* on the way from the start to where we are */
+	VISIT_DONE,
+};
+
+static bool insn_jumps(const struct bpf_insn *insn)
+{
+	unsigned class = BPF_CLASS(insn->code);
+
+	return (class == BPF_JMP || class == BPF_JMP32) && BPF_OP(insn->code) != BPF_CALL;
+}
+
+/* The ways on from an instruction: how many, at most two; the first is the next one. */
+static unsigned ways_on(const struct bpf_insn *insns, unsigned at, unsigned ways[2])
+{
+	ways[0] = at + 1;
+	ways[1] = at + 1 + insns[at].off;
+	if (!insn_jumps(&insns[at]))
+		return 1;
+	switch (BPF_OP(insns[at].code)) {
+	case BPF_EXIT:
+		return 0;
+	case BPF_JA:
+		ways[0] = ways[1];
+		return 1;
+	default:
+		return 2;
+	}
+}
+
+/*
+ * Linux 5.10 knows a loop by the jump back, and refuses one whose last instruction just
+ * goes on to its first ("back-edge"): that instruction, or 0.
+ */
+static unsigned loop_falling(const struct functions *functions, const struct bpf_insn *insns)
+{
+	unsigned count = functions->start[functions->count], depth, found = 0, ways[2];
+	unsigned char *visits = calloc(count, 1), *taken = calloc(count, 1);
+	unsigned *path = calloc(count, sizeof(*path));
+
+	for (unsigned i = 0; visits && taken && path && i < functions->count; i++) {
+		path[0] = functions->start[i];
+		visits[path[0]] = VISIT_OPEN;
+		for (depth = 1; depth;) {
+			unsigned at = path[depth - 1], next;
+
+			if (taken[at] == ways_on(insns, at, ways)) {
+				visits[at] = VISIT_DONE;
+				depth--;
+				continue;
+			}
+			next = ways[taken[at]++];
+			if (visits[next] == VISIT_OPEN && !insn_jumps(&insns[at]))
+				found = at;
+			if (visits[next] != VISIT_NONE)
+				continue;
+			visits[next] = VISIT_OPEN;
+			path[depth++] = next;
+		}
+	}
+	free(visits);
+	free(taken);
+	free(path);
+	return found;
+}
+
 static void report(const char *label, const struct bpf_program *program, const char *log,
 		   unsigned long bound)
 {
@@ -130,7 +198,7 @@ static void report(const char *label, const struct bpf_program *program, const c
 	const char *processed = strstr(log, "processed ");
 	struct functions functions;
 	unsigned long verified;
-	unsigned stack;
+	unsigned stack, loop;
 	char line[80];
 
 	if (!processed || functions_find(&functions, insns, bpf_program__insn_cnt(program)) ||
@@ -145,6 +213,10 @@ static void report(const char *label, const struct bpf_program *program, const c
 	stack = stack_deepest(&functions, insns, 0, CALLS_MAX);
 	snprintf(line, sizeof(line), "stack = %u", stack);
 	check(stack <= STACK_MAX, label, line);
+	loop = loop_falling(&functions, insns);
+	snprintf(line, sizeof(line), loop ? "Linux 5.10 takes its loops, but that at %u"
+					  : "Linux 5.10 takes its loops", loop);
+	check(!loop, label, line);
 }
 
 /* The last lines tell why. */
@@ -197,6 +269,7 @@ static void program_verify(const char *path, const char *name, bool frags, unsig
 	if (frags && error == -EINVAL && !*log) {
 		skip(label, "instructions");
 		skip(label, "stack");
+		skip(label, "Linux 5.10 takes its loops");
 	} else if (error) {
 		check(false, label, strerror(-error));
 		log_print(log);
