@@ -201,8 +201,9 @@ static bool quote_read(struct trial *trial)
 
 static bool quote_runs_over(const struct trial *trial)
 {
-	return trial->view.flow.protocol == PROTOCOL_TCP && trial->view.end < trial->in_size &&
-	       trial->quoted_transport + 20 > trial->view.end;
+	return trial->view.flow.protocol == PROTOCOL_TCP &&
+	       trial->quoted_transport + 20 > trial->view.end &&
+	       trial->quoted_transport + 20 <= trial->in_size;
 }
 
 static bool judge_error(struct court *court, struct trial *trial)
