@@ -238,6 +238,7 @@ static int ring_open(struct monitor *monitor, const struct maps *maps)
 
 enum status events_open(struct monitor *monitor, const struct maps *maps)
 {
+	struct maps failed;
 	int error;
 
 	if (!monitor->wanted[MONITOR_DROP] && !monitor->wanted[MONITOR_FLOW])
@@ -245,9 +246,12 @@ enum status events_open(struct monitor *monitor, const struct maps *maps)
 	if (watch_lock(monitor, maps))
 		return STATUS_REFUSED;
 	error = ring_open(monitor, maps);
-	return error ? args_fail(monitor->args, STATUS_REFUSED, "%s in %s: %s",
-				 map_name(MAP_EVENTS), maps->folder, strerror(-error))
-		     : STATUS_DONE;
+	if (!error)
+		return STATUS_DONE;
+	/* Who asks to be told of packets writes that down. */
+	failed = *maps;
+	failed.use = MAPS_CHANGE;
+	return maps_fail(monitor->args, &failed, error);
 }
 
 int events_descriptor(const struct monitor *monitor)

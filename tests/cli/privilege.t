@@ -354,6 +354,20 @@ def check_probe():
            "xlb-probe: no capability", done.stdout, done.stderr)
 
 
+def check_monitor():
+    """It goes on until it is stopped, which is no fault of its."""
+    monitor = "timeout --preserve-status 1 xlb monitor"
+    done = run(f"{monitor} change link nexthop", LOOK)
+    tap.equal((done.returncode, done.stderr), (0, ""), "xlb monitor without packets: as show")
+    for less in CHANGE.split():
+        done = run(f"{monitor} drop flow", " ".join(set(CHANGE.split()) - {less}))
+        tap.ok(done.returncode == 2 and one_line(done, "xlb") and
+               f"CAP_{less.upper()} is missing" in done.stderr,
+               f"xlb monitor drop flow: {less} is wanted", done.stderr)
+    done = run(f"{monitor} drop flow", CHANGE)
+    tap.equal((done.returncode, done.stderr), (0, ""), "and both are enough")
+
+
 def main():
     if not shutil.which("setpriv"):
         world.skip_all("needs setpriv")
@@ -372,6 +386,7 @@ def main():
         check_unknown()
         check_read_only()
         check_probe()
+        check_monitor()
     tap.done()
 
 
