@@ -24,7 +24,8 @@ PINS = "/sys/fs/bpf"
 UNTIL = 5                       # seconds
 SHOWN = 10
 # Tests of what older kernels do not tell.
-NEEDS = {"toobig": ((5, 12), "the MTU of routes, since 5.12")}
+NEEDS = {name: ((5, 12), "the MTU of routes, since 5.12")
+         for name in ("corners", "events", "toobig")}
 LINKS_SINCE = (5, 15)           # BPF_PROG_TEST_RUN with frames that come in by any link
 
 

@@ -250,4 +250,7 @@ check_errors()
 check_encapsulating_route()
 check_relay()
 check_short()
+# Other tests follow in the same world where these are done again (tests/kernels/replay.py).
+for name in ("left", "right"):
+    lab.redirects(name)
 tap.done()
