@@ -23,8 +23,7 @@ COLUMNS = (("requests/s, a connection each", "new", 1, 0),
            ("requests/s, kept alive", "kept", 1, 0),
            ("µs of the balancer", "kept-time", 1, 1),
            ("one stream, Gbit/s", "stream", 1, 2),
-           ("datagrams, 1000/s", "datagrams", 1000, 0),
-           ("µs of the balancer", "datagrams-time", 1, 2))
+           ("datagrams, 1000/s", "datagrams", 1000, 0))
 BROKEN = ("added", "removed", "deleted")
 
 
