@@ -221,8 +221,11 @@ static bool learn(struct court *court, struct trial *trial, const struct attempt
 	known = memory_know(memory, flow);
 	if (!known)
 		return true;
-	if (attempt->backend != known->backend)
+	/* A later fragment may be the first to come there, and does not show its port. */
+	if (attempt->backend != known->backend || attempt->backend->life != known->life) {
 		known->labelled = false;
+		known->source_port = 0;
+	}
 	known->service = attempt->service;
 	known->backend = attempt->backend;
 	known->life = attempt->backend->life;
