@@ -162,8 +162,8 @@ static unsigned ways_on(const struct bpf_insn *insns, unsigned at, unsigned ways
 static unsigned loop_falling(const struct functions *functions, const struct bpf_insn *insns)
 {
 	unsigned count = functions->start[functions->count], depth, found = 0, ways[2];
-	unsigned char *visits = calloc(count, 1), *taken = calloc(count, 1);
-	unsigned *path = calloc(count, sizeof(*path));
+	unsigned char *visits = calloc(count + 1, 1), *taken = calloc(count + 1, 1);
+	unsigned *path = calloc(count + 1, sizeof(*path));
 
 	for (unsigned i = 0; visits && taken && path && i < functions->count; i++) {
 		path[0] = functions->start[i];
