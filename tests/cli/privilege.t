@@ -150,7 +150,7 @@ def reset():
 
 def seen():
     """What is configured, what is pinned with which modes, and what runs."""
-    return (world.sh("ls", "-l", PINS), world.sh("ip", "-d", "link"), world.sh("ip", "address"),
+    return (world.sh("ls", "-l", PINS), world.sh("ip", "-d", "link"), world.sh("ip", "-4", "address"),
             xlb("save", status=0).stdout, os.listdir("/run/xlb"))
 
 
