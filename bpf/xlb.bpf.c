@@ -39,8 +39,8 @@ static __always_inline __u64 not_plain(struct xdp_md *ctx)
 	return shape.flags & SHAPE_ERROR ? error(ctx, shape.word) : odd(ctx, shape.word);
 }
 
-/* A verdict. */
-static __always_inline int walk(struct xdp_md *ctx)
+/* The verdict, with the reason for a drop. */
+static __always_inline int verdict_find(struct xdp_md *ctx)
 {
 	union shape shape = { .word = plain(ctx) };
 
@@ -62,7 +62,7 @@ static __always_inline int walk(struct xdp_md *ctx)
 
 static __always_inline int xlb(struct xdp_md *ctx)
 {
-	__u32 verdict = walk(ctx);
+	__u32 verdict = verdict_find(ctx);
 
 	if (unlikely(verdict > XDP_REDIRECT))
 		event_drop(ctx, verdict);

@@ -96,17 +96,16 @@ static void drops_from3(const void *old, void *now)
 	memcpy(now, old, sizeof(struct drops3));
 }
 
+#define ABSENT(map) { map, MAPS_ABSENT, NULL }
+#define NEW_IN_4 ABSENT(MAP_ACL4), ABSENT(MAP_ACL6), ABSENT(MAP_LIMITS), ABSENT(MAP_WATCH), \
+		 ABSENT(MAP_SAMPLES), ABSENT(MAP_EVENTS)
+
 static const struct abi_map maps3[] = {
 	{ MAP_CONFIG, sizeof(struct config3), config_from3 },
 	{ MAP_SERVICES4, sizeof(struct service3), service_from3 },
 	{ MAP_SERVICES6, sizeof(struct service3), service_from3 },
 	{ MAP_DROPS, sizeof(struct drops3), drops_from3 },
-	{ MAP_ACL4, MAPS_ABSENT, NULL },
-	{ MAP_ACL6, MAPS_ABSENT, NULL },
-	{ MAP_LIMITS, MAPS_ABSENT, NULL },
-	{ MAP_WATCH, MAPS_ABSENT, NULL },
-	{ MAP_SAMPLES, MAPS_ABSENT, NULL },
-	{ MAP_EVENTS, MAPS_ABSENT, NULL },
+	NEW_IN_4,
 	{},
 };
 
@@ -159,12 +158,7 @@ static const struct abi_map maps2[] = {
 	{ MAP_VIPS, sizeof(__u32), NULL },
 	{ MAP_BACKENDS, sizeof(struct backend2), backend_from2 },
 	{ MAP_DROPS, sizeof(struct drops3), drops_from3 },
-	{ MAP_ACL4, MAPS_ABSENT, NULL },
-	{ MAP_ACL6, MAPS_ABSENT, NULL },
-	{ MAP_LIMITS, MAPS_ABSENT, NULL },
-	{ MAP_WATCH, MAPS_ABSENT, NULL },
-	{ MAP_SAMPLES, MAPS_ABSENT, NULL },
-	{ MAP_EVENTS, MAPS_ABSENT, NULL },
+	NEW_IN_4,
 	{},
 };
 

@@ -115,10 +115,10 @@ class Stage:
                           "PACKETS": os.path.join(folder, "packets")}
         os.mkdir(self.bin)
         os.mkdir(self.temporary)
-        stub = os.path.join(self.bin, "xdpdump")
-        with open(stub, "w", encoding="ascii") as file:
+        stand_in = os.path.join(self.bin, "xdpdump")
+        with open(stand_in, "w", encoding="ascii") as file:
             file.write(XDPDUMP)
-        os.chmod(stub, 0o755)
+        os.chmod(stand_in, 0o755)
         with open(self.variables["PACKETS"], "wb") as file:
             file.write(pcapng(PACKETS))
 

@@ -1,13 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# All scripts, and what they read, under shellcheck -x.
+# All scripts, and what they read, under shellcheck, which .shellcheckrc tells how.
 
 # shellcheck source=tests/lint/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Not wanted: functions called by name are no dead code (SC2317), and their arguments may
-# be optional (SC2119, SC2120).
-[ $# = 0 ] || exec shellcheck -x -P SCRIPTDIR -e SC2119,SC2120,SC2317 "$1"
+[ $# = 0 ] || exec shellcheck "$1"
 
 # One of those that are alike but for the mode that they test: each takes seconds.
 unlike() {
