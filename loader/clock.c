@@ -86,12 +86,17 @@ int clock_jiffies_about(__u64 *jiffies)
 	return error;
 }
 
-__s64 clock_milliseconds(void)
+__u64 clock_nanoseconds(clockid_t clock)
 {
 	struct timespec now = {};
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	clock_gettime(clock, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+__s64 clock_milliseconds(void)
+{
+	return clock_nanoseconds(CLOCK_MONOTONIC) / 1000000;
 }
 
 /*

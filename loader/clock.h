@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The packet path's clock, and waiting for packets that are on their way. */
+/* Clocks, the packet path's above all, and waiting for packets that are on their way. */
 #ifndef XLB_CLOCK_H
 #define XLB_CLOCK_H
 
+#include <time.h>
 #include <linux/types.h>
 
 /* Jiffies per second. */
@@ -20,6 +21,9 @@ int clock_jiffies_about(__u64 *jiffies);
 /* The same for who asks again and again: a descriptor to read it by, or -errno. */
 int clock_open(void);
 int clock_read(int clock, __u64 *jiffies);
+
+/* What one of the system's clocks shows (clock_gettime(2)). */
+__u64 clock_nanoseconds(clockid_t clock);
 
 /* Milliseconds since some point in the past, for waiting. */
 __s64 clock_milliseconds(void);

@@ -48,7 +48,7 @@ static enum status pinned_fail(const struct args *args, const struct pinned *map
 	case -EACCES:
 		return args_fail(args, STATUS_REFUSED, "the maps in %s are not for this user to %s: "
 				 "run as root, or see PRIVILEGES in xlb(8)",
-				 map->folder[0] ? map->folder : "/sys/fs/bpf",
+				 map->folder[0] ? map->folder : BPFFS,
 				 map->change ? "change" : "read");
 	case -EPERM:
 		return args_fail(args, STATUS_REFUSED, "%s", privilege_explain(error, PRIVILEGE_LOOK));

@@ -11,8 +11,6 @@
 #include "folder.h"
 #include "privilege.h"
 
-#define BPFFS "/sys/fs/bpf"
-
 /* As ip(8) does; without it nothing can be pinned. */
 static int bpffs_mount(const char *folder)
 {

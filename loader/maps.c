@@ -16,7 +16,7 @@
 const char *const maps_folders[] = {
 	MAPS_OWN_FOLDER,
 	"/sys/fs/bpf/tc/globals",	/* iproute2 */
-	"/sys/fs/bpf",			/* bpftool, libbpf */
+	BPFFS,				/* bpftool, libbpf */
 	NULL,
 };
 
@@ -309,7 +309,7 @@ enum status maps_fail(const struct args *args, const struct maps *maps, int erro
 	case -EACCES:
 		return args_fail(args, STATUS_REFUSED, "the maps in %s are not for this user to %s: "
 				 "run as root, or see PRIVILEGES in xlb(8)",
-				 maps->folder[0] ? maps->folder : "/sys/fs/bpf",
+				 maps->folder[0] ? maps->folder : BPFFS,
 				 maps->use == MAPS_CHANGE ? "change" :
 				 maps->use == MAPS_LOOK ? "read" : "lock");
 	case -EPERM:
@@ -318,8 +318,7 @@ enum status maps_fail(const struct args *args, const struct maps *maps, int erro
 	case -EROFS:
 		return args_fail(args, STATUS_REFUSED, "the file system of %s is read-only: mount "
 				 "-o remount,rw %s", maps->folder,
-				 strncmp(maps->folder, "/sys/fs/bpf", 11) ? maps->folder
-									  : "/sys/fs/bpf");
+				 strncmp(maps->folder, BPFFS, strlen(BPFFS)) ? maps->folder : BPFFS);
 	default:
 		return args_fail(args, STATUS_REFUSED, "maps of xlb in %s: %s", maps->folder,
 				 strerror(-error));

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <linux/rtnetlink.h>
 
+#include "clock.h"
 #include "command.h"
 #include "monitor.h"
 #include "service.h"
@@ -28,13 +29,10 @@ static void time_text(struct output *line, __u64 time)
 void monitor_begin(struct monitor *monitor, const char *event, const char *action, __u64 time)
 {
 	struct output *line = &monitor->line;
-	struct timespec now = {};
 	__u64 microseconds;
 
-	if (!time) {
-		clock_gettime(CLOCK_REALTIME, &now);
-		time = now.tv_sec * 1000000000ULL + now.tv_nsec;
-	}
+	if (!time)
+		time = clock_nanoseconds(CLOCK_REALTIME);
 	/* As long as a number for people should be. */
 	microseconds = time / 1000;
 	output_line(line, 0);

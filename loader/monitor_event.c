@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -24,14 +23,6 @@ static const char *const event_names[XLB_EVENT_KINDS] = {
 	[XLB_EVENT_DROP] = "drop",
 	[XLB_EVENT_FLOW] = "flow",
 };
-
-static __u64 nanoseconds(clockid_t clock)
-{
-	struct timespec now = {};
-
-	clock_gettime(clock, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 /* What is known of an event's packet. */
 struct sight {
@@ -143,7 +134,7 @@ static int on_event(void *context, void *data, size_t size)
 	if (monitor_wants(monitor, sight.service ? &sight.service->endpoint : NULL,
 			  sight.backend ? &sight.backend->end : NULL))
 		sight_tell(monitor, &sight,
-			   nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_MONOTONIC) +
+			   clock_nanoseconds(CLOCK_REALTIME) - clock_nanoseconds(CLOCK_MONOTONIC) +
 			   event->time);
 	return monitor->failed;
 }
