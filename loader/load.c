@@ -5,11 +5,22 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 #include <bpf/bpf.h>
 
 #include "clock.h"
 #include "reply.h"
 #include "rule.h"
+
+/* A CPU's part of what fills the table in that time, however many there are. */
+static __u32 records_default(const struct maps *maps)
+{
+	__u32 part = maps->entries[MAP_FLOWS4] / XLB_RECORDS_FILL / sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (part > XLB_RECORDS_DEFAULT)
+		return XLB_RECORDS_DEFAULT;
+	return part ? part : 1;
+}
 
 static void config_default(struct state *state)
 {
@@ -19,7 +30,7 @@ static void config_default(struct state *state)
 		.settle = XLB_SETTLE_DEFAULT,
 		.idle = XLB_IDLE_DEFAULT,
 		.table = XLB_TABLE_DEFAULT,
-		.records = XLB_RECORDS_DEFAULT,
+		.records = records_default(&state->maps),
 		.gue_port = XLB_GUE_PORT_DEFAULT,
 	};
 }

@@ -43,10 +43,10 @@ def lines(verb, text):
     return "".join(f"{verb} {line}\n" for line in text.splitlines())
 
 
-def fresh():
+def fresh(**sizes):
     maps_remove()
-    maps_make(sizes=SIZES)
-    return World(sizes=SIZES)
+    maps_make(sizes=SIZES | sizes)
+    return World(sizes=SIZES | sizes)
 
 
 def shown(*words):
@@ -107,8 +107,13 @@ def check_round_trip():
 
 
 def check_config():
+    for flows in (2 ** 20, 1600 * os.cpu_count(), 1):
+        fresh(xlb_flows4=flows)
+        tap.equal(document("-j", "config")["records"], world.records(flows),
+                  f"how many of {flows} records a CPU may make in a second")
     seen = fresh()
-    defaults = "seed 0x786c622d73656564 settle 30 idle 900 table 16381 records 4096 gue 6080\n"
+    defaults = ("seed 0x786c622d73656564 settle 30 idle 900 table 16381 "
+                f"records {world.records(world.SIZES['xlb_flows4'])} gue 6080\n")
     tap.equal(shown("config"), defaults, "defaults, while nobody has written")
     tap.equal(seen.maps["xlb_config"].get(0)["abi"], 0, "and showing them writes nothing")
     other = "seed 0xffffffffffffffff settle 1 idle 2 table 251 records 0 gue 6080"

@@ -69,6 +69,13 @@ def check_changes():
     xlb("-batch", "-", text=f"backend del 10.0.0.2:80 service {WEB}\nservice del {SIX}\n",
         status=0)
     tap.equal(len(monitor.take(2)), 2, "and all of it undone")
+    xlb("-batch", "-", text=f"backend del 10.0.0.1:80 service {WEB}\n"
+                            f"backend add 10.0.0.1:80 service {WEB} weight 3\n", status=0)
+    tap.equal(monitor.take(2), [f"backend deleted 10.0.0.1:80 {USUAL}",
+                                f"backend added 10.0.0.1:80 service {WEB} weight 3 state up"],
+              "who is deleted and added again at once is another")
+    xlb("backend", "change", "10.0.0.1:80", "service", WEB, "weight", "1", status=0)
+    tap.equal(len(monitor.take(1)), 1, "and that one is changed")
     tap.equal(monitor.end(), ([], 0, ""), "SIGTERM ends it, and there was nothing more")
 
 

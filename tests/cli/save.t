@@ -14,7 +14,8 @@ import tap  # noqa: E402
 
 SIZES = dict(world.SIZES, xlb_services4=8)
 HEADER = "# printed by xlb save\n"
-CONFIG = "config set seed 0x786c622d73656564 settle 30 idle 900 table 16381 records 4096 gue 6080\n"
+CONFIG = ("config set seed 0x786c622d73656564 settle 30 idle 900 table 16381 "
+          f"records {world.records(SIZES['xlb_flows4'])} gue 6080\n")
 
 # Everything in its place, and the same in an order of its own.
 USUAL = "echo on fail closed warmup 0 limit off"

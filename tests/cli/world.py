@@ -34,6 +34,11 @@ SIZES = {"xlb_services4": 4, "xlb_services6": 4, "xlb_backends": 12, "xlb_target
          "xlb_embryos4": 64, "xlb_embryos6": 64}
 
 
+def records(flows):
+    """What a CPU may record in a second, unless told: all together fill no table in 16."""
+    return min(4096, max(1, flows // 16 // os.cpu_count()))
+
+
 class OpenOptions(ctypes.Structure):
     """The start of struct bpf_object_open_opts, which is all that is needed."""
     _fields_ = [("sz", ctypes.c_size_t), ("object_name", ctypes.c_char_p),

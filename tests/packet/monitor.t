@@ -7,6 +7,8 @@ from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+import time
+
 import tap
 from frame import CLIENT_MAC, TAGS, XLB_MAC, fragments, frame
 from lab import CLIENTS, MACS, VERSIONS, VIPS, Lab, backend_address, backend_mac, ip, text
@@ -83,9 +85,10 @@ def check_about(version):
                  network(src=ROUTERS[version], dst=VIPS[version]) / error / Raw(bytes(quoted)))
     name = "icmp" if version == 4 else "icmp6"
     monitor = Monitor("drop", options=("-j",))
+    before = time.time()
     lab.run(data)
     event = monitor.take(1)[0]
-    event.pop("time")
+    tap.ok(before - 1 < event.pop("time") < time.time() + 1, f"IPv{version}: and when it was")
     tap.equal(event, {"event": "drop", "action": "no_backend", "from": text(ROUTERS[version]),
                       "to": f"{text(VIPS[version])}/{name}",
                       "about": {"from": f"{text(VIPS[version])}:80", "to": f"{side.client}/tcp"},
