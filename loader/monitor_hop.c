@@ -52,11 +52,12 @@ static void way_resolve(struct way *way, const struct neighbours *neighbours,
 			const struct netlink_hop *hop)
 {
 	struct netlink_neighbour sought = { .ifindex = hop->ifindex, .family = hop->family };
-	const struct netlink_neighbour *neighbour;
+	const struct netlink_neighbour *neighbour = NULL;
 
 	memcpy(sought.address, hop->address, address_size(hop->family));
-	neighbour = bsearch(&sought, neighbours->list, neighbours->count, sizeof(sought),
-			    netlink_neighbour_order);
+	if (neighbours->count)
+		neighbour = bsearch(&sought, neighbours->list, neighbours->count, sizeof(sought),
+				    netlink_neighbour_order);
 	way->ifindex = hop->ifindex;
 	way->gateway = hop->gateway;
 	way->family = hop->family;
@@ -167,10 +168,19 @@ static void host_compare(struct monitor *monitor, struct monitor_host *host,
 		host_tell(monitor, host, "changed", NULL);
 }
 
+static const struct monitor_host *host_known(const struct monitor *monitor,
+					     const struct monitor_host *sought)
+{
+	if (!monitor->host_count)
+		return NULL;
+	return bsearch(sought, monitor->hosts, monitor->host_count, sizeof(*sought), host_order);
+}
+
 /* Each host once, with the way that was known. */
 static int hosts_collect(struct monitor *monitor)
 {
-	struct monitor_host *hosts, *old, host = {};
+	struct monitor_host *hosts, host = {};
+	const struct monitor_host *old;
 	int error = monitor_ends(monitor);
 	unsigned count = 0;
 
@@ -183,7 +193,7 @@ static int hosts_collect(struct monitor *monitor)
 		memcpy(host.address, monitor->ends[i]->end.address, sizeof(host.address));
 		if (count && !host_order(&hosts[count - 1], &host))
 			continue;
-		old = bsearch(&host, monitor->hosts, monitor->host_count, sizeof(host), host_order);
+		old = host_known(monitor, &host);
 		hosts[count++] = old ? *old : host;
 	}
 	/* IPv4 comes first among the ends. */

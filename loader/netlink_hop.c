@@ -144,8 +144,9 @@ int netlink_neighbours(struct mnl_socket *socket, struct netlink_neighbour **lis
 		free(neighbours.list);
 		return error;
 	}
-	qsort(neighbours.list, neighbours.count, sizeof(*neighbours.list),
-	      netlink_neighbour_order);
+	if (neighbours.count)
+		qsort(neighbours.list, neighbours.count, sizeof(*neighbours.list),
+		      netlink_neighbour_order);
 	*list = neighbours.list;
 	*count = neighbours.count;
 	return 0;

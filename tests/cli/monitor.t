@@ -212,8 +212,11 @@ def check_gone():
            errors.count("\n") == 1, "pins that go", rest, status, errors)
     maps_make()
     monitor = Monitor("change")
+    # It is not to see them gone.
+    monitor.process.send_signal(signal.SIGSTOP)
     maps_remove()
     maps_make()
+    monitor.process.send_signal(signal.SIGCONT)
     rest, status, errors = monitor.end(None)
     tap.ok(status == 2 and "others have taken their place" in errors, "other maps in their place",
            rest, status, errors)

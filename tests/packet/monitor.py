@@ -57,6 +57,8 @@ class Monitor:
         if number:
             self.process.send_signal(number)
         self.reader.join(PATIENCE)
+        if self.reader.is_alive():
+            self.process.kill()
         errors = self.process.stderr.read()
         rest, self.lines = self.lines, []
         return rest, self.process.wait(PATIENCE), errors
