@@ -167,6 +167,12 @@ def check_eviction():
         tap.equal(send(way), port, f"IPv{version}: until the client's next packet")
         lab.check(f"IPv{version}: which brings it back", way.answers(dport=port), REDIRECT,
                   way.restored(), link="right")
+        taken(way)
+        for fields in (way.asked, way.answered | {"dport": port}):
+            for name in ("xlb_flows", "xlb_embryos"):
+                if lab.by_family(name, way.vip).get(lab.tuple(fields)):
+                    lab.by_family(name, way.vip).delete(lab.tuple(fields))
+        tap.equal(send(way), port, f"IPv{version}: without both it has the first port that is free")
 
 
 def fill(way, protocol):
