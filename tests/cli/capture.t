@@ -258,6 +258,8 @@ def check_written(stage):
 
 if not shutil.which("tcpdump", path=f"{os.environ['PATH']}:/usr/sbin"):
     tap.skip_all("needs tcpdump")
+# A shell that finds it ignored, as one in the background does, cannot trap it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 world.enter()
 sh("ip", "link", "add", "left", "type", "veth", "peer", "right")
 sh(f"{ROOT}/loader/xlb", "load", "dev", "left")
