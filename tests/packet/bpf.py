@@ -57,6 +57,10 @@ class Map:
         self.array = declaration["type"] in ARRAY_TYPES
         self.cpus = possible_cpus() if declaration["type"] in PERCPU_TYPES else 0
 
+    def __del__(self):
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
+
     def value_bytes(self):
         size = self.btf.size(self.value)
         return (size + 7) // 8 * 8 * self.cpus if self.cpus else size

@@ -417,8 +417,7 @@ class Soak:
             xlb("unload", "dev", interface, status=0)
         for name in os.listdir(PINS):
             os.unlink(os.path.join(PINS, name))
-        for each in self.world.maps.values():
-            os.close(each.descriptor)
+        self.world.maps.clear()
         self.world.slots.close()
         tap.ok(wait_until(lambda: not self.alive("prog", self.programs)
                           and not self.alive("map", self.maps)),
