@@ -63,9 +63,10 @@ class Churn:
     # --- the beginning ---
 
     @staticmethod
-    def begin():
-        """The configuration that all starts with, and its lines."""
-        wanted = Configuration(settle=3, idle=8, table=251)
+    def begin(records):
+        """The configuration that all starts with, and its lines; records: that setting, of
+        which they say nothing."""
+        wanted = Configuration(settle=3, idle=8, table=251, records=records)
         lines = ["config set settle 3 idle 8 table 251 nat4 10.9.0.1 nat6 fd00:9::1 "
                  "tunnel4 10.1.0.1 tunnel6 fd00:1::1"]
         for service in (Service(VIP4, 80, "tcp"), Service(VIP6, 80, "tcp", mode="nat"),

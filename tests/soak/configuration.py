@@ -102,8 +102,7 @@ class Service:
 
 class Configuration:
     def __init__(self, **settings):
-        self.settings = dict({"settle": 30, "idle": 900, "table": 16381, "records": 4096},
-                             **settings)
+        self.settings = settings
         self.services = {}                  # by name
         self.rules = {}                     # for all services: prefix -> action
 

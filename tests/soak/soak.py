@@ -25,7 +25,7 @@ import tap  # noqa: E402
 from bpf import Clock  # noqa: E402
 from churn import BACKENDS_MAX, TRAFFIC, Churn  # noqa: E402
 from standing import Change, Seen, Standing  # noqa: E402
-from world import PINS, XLB, World, xlb  # noqa: E402
+from world import PINS, XLB, World, records, xlb  # noqa: E402
 
 INTERFACES = ("client", "b1", "b2", "b3", "b4")
 FLOWS = 4               # of a group that is opened
@@ -265,7 +265,7 @@ class Soak:
             self.remember()
 
     def begin(self):
-        wanted, lines = self.churn.begin()
+        wanted, lines = self.churn.begin(records(self.world.maps["xlb_flows4"].size))
         begun = self.clock.jiffies()
         xlb("-batch", self.file("batch", "".join(f"{line}\n" for line in lines)), status=0)
         self.seen = Seen(self.world)
