@@ -11,6 +11,9 @@ HASHES = {"flow": 1, "source": 2}
 STATES = {"up": 1, "drain": 2, "down": 3}
 FAILS = {"closed": 0, "open": 1}
 ACTIONS = {"allow": 1, "deny": 2}
+# Of those that `xlb -j` shows.
+SERVICE_FIELDS = ("mode", "hash", "table", "settle", "echo", "fail", "warmup", "limit", "burst")
+BACKEND_FIELDS = ("weight", "state", "health")
 REPLYING = ("dnat", "nat")
 DIRECT = ("dr", "ipip", "gue")
 
@@ -21,6 +24,10 @@ def mapped(address):
     """16 bytes, IPv4 as ::ffff:a.b.c.d."""
     packed = ipaddress.ip_address(address).packed
     return packed if len(packed) == 16 else bytes(10) + b"\xff\xff" + packed
+
+
+def fields(shown, names):
+    return {name: shown[name] for name in names}
 
 
 def text_of(address, port):
@@ -36,6 +43,9 @@ class Backend:
     @property
     def healthy(self):
         return self.state == "up" and self.health == "up"
+
+    def shown(self):
+        return fields(vars(self), BACKEND_FIELDS)
 
     def line(self, service, verb="add"):
         return f"backend {verb} {self.name(service)} service {service.name}"
@@ -94,6 +104,10 @@ class Service:
         """Has it a backend for new flows?"""
         return any(self.state(each) == "up" and each.weight for each in self.backends.values())
 
+    def shown(self):
+        return dict(fields(vars(self), SERVICE_FIELDS), echo=bool(self.echo),
+                    limit=self.limit or None, burst=self.burst or None)
+
     def words(self):
         echo = "on" if self.echo else "off"
         return (f"mode {self.mode} hash {self.hash} table {self.table} settle {self.settle} "
@@ -116,6 +130,17 @@ class Configuration:
     def pairs(self):
         return [(service, backend) for service in self.services.values()
                 for backend in service.backends.values()]
+
+    def shown(self):
+        """What `xlb -j` shows: services, backends by their service's name and theirs."""
+        return ({service.name: service.shown() for service in self.services.values()},
+                {(service.name, backend.name(service)): backend.shown()
+                 for service, backend in self.pairs()})
+
+    def shown_rules(self):
+        """Of each service and of all, by prefix."""
+        return {"all": self.rules,
+                **{service.name: service.rules for service in self.services.values()}}
 
     def restored(self, saved):
         """What `xlb restore` makes of this, given the lines of a configuration saved before:

@@ -8,16 +8,12 @@ is left when all is over.  Run by soak.t, which has made the network and sends t
 Runs until so many steps are done, or so long.
 """
 
-import array
 import collections
-import fcntl
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import termios
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -26,17 +22,23 @@ for place in ("cli", "packet", "unit"):
 
 import tap  # noqa: E402
 from bpf import Clock  # noqa: E402
-from churn import BACKENDS_MAX, TRAFFIC, Churn  # noqa: E402
-from standing import Change, Seen, Standing  # noqa: E402
-from world import PINS, XLB, World, records, xlb  # noqa: E402
+from churn import DNS, OTHERS, STRAIGHT, TRAFFIC, WEB, WEB6, Churn  # noqa: E402
+from configuration import BACKEND_FIELDS, SERVICE_FIELDS, Service, fields  # noqa: E402
+from standing import Seen, Standing  # noqa: E402
+from watched import Monitor, Pipe, Prober, differences, measure, wait_until  # noqa: E402
+from world import PINS, World, records, xlb  # noqa: E402
 
 INTERFACES = ("client", "b1", "b2", "b3", "b4")
 FLOWS = 4               # of a group that is opened
 GROUPS = 3              # of each service, before the oldest is closed
 OPENED, LOOKED = 15, 8  # steps between groups that are opened, and between looks at them
-PATIENCE = 20           # seconds for what takes its time
+# How backends are probed, so that all answer: on port 80 by lines, on 8000 by HTTP.
+PROBES = {Service(*each).name: "tcp port 80" for each in OTHERS}
+PROBES.update(dict.fromkeys(TRAFFIC, "tcp"))
+PROBES.update({WEB: "http port 8000", WEB6: "http port 8000", DNS: "exec command true",
+               STRAIGHT: "tcp via vip"})
+WARM = 30               # steps after which processes have all that they need
 STUCK = 90              # seconds after which a step is taken to have no end
-GROWTH_MAX = 256       # KiB that the process of the pipe may have grown
 
 
 class Failed(Exception):
@@ -52,16 +54,6 @@ def bpftool(*words):
                                      capture_output=True).stdout)
 
 
-def wait_until(true):
-    """Whether it came true."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def attached():
     """Program ids, by interface."""
     links = json.loads(subprocess.run(["ip", "-j", "link"], check=True, text=True,
@@ -69,67 +61,23 @@ def attached():
     return {link["ifname"]: link["xdp"]["prog"]["id"] for link in links if "xdp" in link}
 
 
+def dropped():
+    return sum(json.loads(xlb("-j", "stats", status=0).stdout)["drops"].values())
+
+
+def saved():
+    """What `xlb save` shows, as the model's shown() and shown_rules() have it."""
+    document = json.loads(xlb("-j", "save", status=0).stdout)
+    services = {each["service"]: each for each in document["services"]}
+    return ({name: fields(each, SERVICE_FIELDS) for name, each in services.items()},
+            {(name, backend["backend"]): fields(backend, BACKEND_FIELDS)
+             for name, each in services.items() for backend in each["backends"]},
+            {name: {rule["prefix"]: rule["action"] for rule in each["rules"]}
+             for name, each in [("all", document), *services.items()]})
+
+
 def pinned_maps():
     return [name for name in os.listdir(PINS) if not name.startswith("xlb_program_")]
-
-
-class Pipe:
-    """A process that changes what is written to it, as a checker's does."""
-
-    def __init__(self):
-        self.process = subprocess.Popen([XLB, "-batch", "-"], stdin=subprocess.PIPE, text=True,
-                                        stdout=subprocess.DEVNULL)
-        self.first = None       # (kB, descriptors, mappings) after a few changes
-        self.steps = 0
-
-    def write(self, text):
-        self.process.stdin.write(text)
-        self.process.stdin.flush()
-        self.steps += 1
-
-    def holds(self):
-        folder = f"/proc/{self.process.pid}"
-        with open(f"{folder}/status", encoding="ascii") as status:
-            size = int(re.search(r"VmData:\s*(\d+)", status.read()).group(1))
-        with open(f"{folder}/maps", encoding="ascii") as mappings:
-            return size, len(os.listdir(f"{folder}/fd")), len(mappings.readlines())
-
-    def waits(self):
-        """It has read all that was written, done it, and reads again."""
-        left = array.array("i", [0])
-        fcntl.ioctl(self.process.stdin, termios.FIONREAD, left)
-        with open(f"/proc/{self.process.pid}/wchan", encoding="ascii") as place:
-            return not left[0] and "pipe_read" in place.read()
-
-    def rests(self):
-        """Between changes it has no map open."""
-        folder = f"/proc/{self.process.pid}/fd"
-        return not any("bpf-map" in os.readlink(os.path.join(folder, name))
-                       for name in os.listdir(folder))
-
-    def measure(self):
-        if self.steps == 3:
-            wait_until(self.rests)
-            self.first = self.holds()
-
-    def check(self):
-        if not self.first:
-            return
-        tap.ok(wait_until(self.rests), "the pipe's process leaves no map open")
-        size, descriptors, mappings = (now - then for now, then
-                                       in zip(self.holds(), self.first))
-        tap.equal((descriptors, mappings), (0, 0),
-                  f"after {self.steps} changes by a pipe its process has no file descriptor "
-                  "or mapping more")
-        tap.ok(size <= GROWTH_MAX, f"and has grown by {size} KiB, of {GROWTH_MAX} at most")
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-
-    def close(self):
-        self.process.stdin.close()
-        tap.equal(self.process.wait(PATIENCE), 0, "it ends well")
 
 
 class Traffic:
@@ -231,7 +179,10 @@ class Soak:
         self.hz = round(1 / time.clock_getres(6))
         self.seen = Seen(self.world)
         self.standing = Standing(self.seen, self.hz)
-        self.pipe = Pipe()
+        self.pipe, self.monitor = Pipe(folder), Monitor(folder)
+        self.prober = Prober(folder, PROBES)
+        self.watched = self.pipe, self.monitor, self.prober
+        self.loaded = set()     # interfaces whose programs were replaced
         self.traffic = Traffic(os.path.join(folder, "flows.socket"), TRAFFIC,
                                self.churn.__class__(seed + 1).random)
         self.count = collections.Counter()
@@ -273,6 +224,7 @@ class Soak:
                 xlb(*line.split(), status=0)
         if step.how == "load":
             self.remember()
+            self.loaded.add(step.lines[0].split()[-1])
 
     def begin(self):
         wanted, lines = self.churn.begin(records(self.world.maps["xlb_flows4"].size))
@@ -311,10 +263,9 @@ class Soak:
     def await_pipe(self, step, begun):
         """It writes when nothing has come for a moment, and only then waits for more."""
         if not wait_until(self.pipe.waits):
-            raise Failed("the pipe's changes do not come about")
+            raise Failed("the pipe's changes do not come about", self.pipe.errors.read())
         self.seen = Seen(self.world)
         self.follow(step.wanted, begun, step.adds, step.collected)
-        self.pipe.measure()
 
     def check_nothing(self, step):
         """Nothing has changed."""
@@ -328,18 +279,9 @@ class Soak:
 
     def view(self, wanted):
         """What xlb shows of the configuration, and what it saves."""
-        saved = json.loads(xlb("-j", "save", status=0).stdout)
-        got = {(each["service"], each["mode"], each["hash"], each["table"], each["settle"],
-                each.get("echo", True), each.get("fail", "closed"), each.get("warmup", 0)):
-               {(backend["backend"], backend["weight"], backend["state"],
-                 backend.get("health", "up")) for backend in each["backends"]}
-               for each in saved["services"]}
-        right = {(each.name, each.mode, each.hash, each.table, each.settle, bool(each.echo),
-                  each.fail, each.warmup):
-                 {(backend.name(each), backend.weight, backend.state, backend.health)
-                  for backend in each.backends.values()} for each in wanted.services.values()}
-        if got != right:
-            raise Failed("xlb save", f"got:    {got}", f"wanted: {right}")
+        wrong = list(differences(saved(), (*wanted.shown(), wanted.shown_rules())))
+        if wrong:
+            raise Failed("xlb save", *wrong)
         for each in json.loads(xlb("-j", "-s", "backend", status=0).stdout):
             service = wanted.services[each["service"]]
             slots = [current for current, _ in self.seen.slots[service.end]].count(each["id"])
@@ -367,15 +309,32 @@ class Soak:
             if self.steps % LOOKED == 0:
                 self.traffic.look()
             self.step()
+            if self.steps >= WARM and self.pipe.steps >= 3 and not self.pipe.first:
+                measure(self.watched)
         self.traffic.look_at_all()
 
     def end(self):
         self.traffic.end()
-        self.pipe.end()
+        for each in self.watched:
+            each.end()
+
+    def check_watched(self):
+        """Backends go down here that the model has up."""
+        wanted, programs = self.standing.configuration, attached()
+        for each in self.watched:
+            each.check()
+        self.monitor.check_told(wanted, {name: programs[name] for name in self.loaded}, dropped)
+        healthy = [pair for pair in wanted.pairs() if pair[1].health == "up"]
+        lines = "".join(f"{backend.line(service, 'change')} health down\n"
+                        for service, backend in healthy)
+        self.prober.check_told(lambda: xlb("-batch", self.file("batch", lines), status=0),
+                               [(service.name, backend.name(service))
+                                for service, backend in healthy])
+        for each in self.watched:
+            each.close()
 
     def finish(self):
-        self.pipe.check()
-        self.pipe.close()
+        self.check_watched()
         tap.equal(sorted(os.listdir(PINS)), sorted(self.pins + [
             f"xlb_program_{program}" for program in set(attached().values())]),
                   "the pins are the maps of the beginning, and the programs that run")

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Changes of every kind, chosen by a seed, while clients talk to backends: the maps hold
-# after each what a model says, no connection breaks but to backends that go, and nothing is
-# left over.  By itself a few steps of a seed that is always the same, or of SEED; for
-# MINUTES, as `make soak` has it, of another one each time.
+# after each what a model says, no connection breaks but to backends that go, processes that
+# watch and change the maps do not grow, and nothing is left over.  By itself a few steps of a
+# seed that is always the same, or of SEED; for MINUTES, as `make soak` has it, of another one
+# each time.
 
 # shellcheck source=tests/net/lib.sh
 . "$(dirname "$0")/../net/lib.sh"
@@ -25,6 +26,7 @@ backend() { # NAME
 	on "$1" xlb decap add "$(backend4 "${1#b}")"
 	on "$1" xlb decap add "[$(backend6 "${1#b}")]"
 	serve_echo "$1" 80
+	serve_http "$1" 8000
 }
 
 topology_routed 4
