@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What tests/bench/peers has measured, as a table in Markdown: peers_table.py RESULTS CONDITIONS PEER...
+"""What tests/bench/peers has measured, as a table in Markdown:
 
-Lines of RESULTS are "PEER FIGURE NUMBER", or "PEER missing WHY".  A cell is the median,
-and the least and the most of its turns behind it."""
+    peers_table.py RESULTS CONDITIONS PEER...
+
+Lines of RESULTS are "PEER FIGURE NUMBER", or "PEER missing WHY".  A cell is the median of
+the rounds, and the least and the most behind it, if they differ."""
 
 import collections
 import datetime
@@ -11,6 +13,7 @@ import platform
 import re
 import statistics
 import sys
+import textwrap
 
 NAMES = {"routing": "routing alone", "nftables": "nftables, `dnat to numgen`",
          "iptables": "iptables, `-j DNAT`", "haproxy": "haproxy, `mode tcp`",
@@ -44,12 +47,7 @@ def cell(numbers, divisor, digits):
         return "-"
     median, least, most = (f"{number / divisor:,.{digits}f}" for number in
                            (statistics.median(numbers), min(numbers), max(numbers)))
-    return median if len(numbers) == 1 else f"{median} ({least} to {most})"
-
-
-def broken(figures, peer):
-    counts = [figures.get((peer, name)) for name in BROKEN]
-    return " / ".join(f"{count[0]:.0f}" if count else "-" for count in counts)
+    return median if least == most else f"{median} ({least} to {most})"
 
 
 def machine():
@@ -61,7 +59,9 @@ def machine():
 
 def main(path, conditions, *peers):
     figures, missing = read(path)
-    print(f"Measured {datetime.date.today()}, Linux {platform.release()}, {machine()}; {conditions}:\n")
+    print(textwrap.fill(f"Measured {datetime.date.today()}, Linux {platform.release()}, "
+                        f"{machine()}; {conditions}; medians, with the least and the most "
+                        "where they differ:", 90) + "\n")
     held = figures.get((peers[-1], "held"), [0])
     print("| |", " | ".join(name for name, *_ in COLUMNS),
           f"| of {held[0]:.0f} connections break: added / removed / deleted |")
@@ -72,7 +72,7 @@ def main(path, conditions, *peers):
             continue
         print(f"| {NAMES[peer]} |", " | ".join(cell(figures.get((peer, name)), divisor, digits)
                                                for _, name, divisor, digits in COLUMNS),
-              f"| {broken(figures, peer)} |")
+              "|", " / ".join(cell(figures.get((peer, name)), 1, 0) for name in BROKEN), "|")
 
 
 main(*sys.argv[1:])
