@@ -60,6 +60,11 @@ class Watched:
             return (len(os.listdir(f"{folder}/fd")), len(mappings.readlines()),
                     int(re.search(r"VmData:\s*(\d+)", status.read()).group(1)))
 
+    def sleeps_in(self, place):
+        """Of the kernel's functions."""
+        with open(f"/proc/{self.process.pid}/wchan", encoding="ascii") as file:
+            return place in file.read()
+
     def rests(self):
         """It holds no descriptor or mapping more than it did."""
         now = self.holds()
@@ -113,8 +118,7 @@ class Pipe(Watched):
         """It has read all that was written, done it, and reads again."""
         left = array.array("i", [0])
         fcntl.ioctl(self.process.stdin, termios.FIONREAD, left)
-        with open(f"/proc/{self.process.pid}/wchan", encoding="ascii") as place:
-            return not left[0] and "pipe_read" in place.read()
+        return not left[0] and self.sleeps_in("pipe_read")
 
     def maps(self):
         folder = f"/proc/{self.process.pid}/fd"
@@ -139,6 +143,8 @@ class Monitor(Watched):
         self.programs = {}                      # ids, of interfaces where they were replaced
         self.wrong = []                         # events that cannot be
         self.count = collections.Counter()
+        # What is there when it looks for the first time it does not tell.
+        wait_until(lambda: self.sleeps_in("poll"))
 
     def follow(self):
         for event in map(json.loads, self.lines()):
