@@ -19,6 +19,7 @@ PROTOCOLS = ("tcp", "udp")
 TRANSLATING = tuple(kind for kind in KINDS if kind.mode in TRANSLATED)
 LEAST = 8                       # bytes of a transport header that any error quotes
 STALE = 100                     # seconds
+ENDING = ("FA", "R", "RA", "S") # flags of packets that end a connection, or begin another
 
 
 def established(kind, protocol="tcp", **more):
@@ -251,6 +252,12 @@ def check_records():
         tap.equal((lab.records(way.asked), lab.records(way.answered)), before,
                   f"{kind}: an error confirms no record")
         lab.run(way.asks())
+        before = lab.records(way.asked), lab.records(way.answered)
+        for flags in ENDING:
+            lab.run(about_answer(way, "time exceeded", flags=flags)[0])
+            lab.run(about_request(way, "time exceeded", flags=flags)[0], "right")
+        tap.equal((lab.records(way.asked), lab.records(way.answered)), before,
+                  f"{kind}: nor does one end a record by the FIN or RST that it quotes")
         held = lab.records(way.asked)[0]
         lab.by_family("xlb_flows", way.vip).set(
             lab.tuple(way.asked), held | {"seen": held["seen"] - STALE * lab.hz & 0xffffffff})
