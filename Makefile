@@ -186,7 +186,7 @@ coverage: deps
 # Errors of memory, in the tests that do without traffic.
 SANITIZE_SKIPPED = tests/cli/papers.t tests/cli/nomemory.t
 VALGRIND_SKIPPED = $(patsubst %,tests/cli/%.t,complete decap import kill metrics migrate \
-	nomemory papers restore scripts top up writers)
+	nomemory papers reader restore scripts top up writers)
 
 check-sanitize: deps
 	@echo "skipped, since one runs no program of ours for long, and one has a malloc of" \

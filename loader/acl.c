@@ -2,6 +2,7 @@
 /* xlb acl: who may come in, by the prefix that an address has. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "acl.h"
@@ -162,17 +163,55 @@ void rules_save(struct output *output, const struct state *state, const struct s
 	output_close(output);
 }
 
-/* Under the lock: whoever goes through a trie begins anew where one is taken out. */
+/* Are there others than are counted?  Then a writer got between them, or died there. */
+static bool rules_torn(const struct state *state)
+{
+	__u64 counted = (__u64)state->config.rules4 + state->config.rules6;
+
+	for (unsigned i = 0; i < state->count; i++)
+		counted += state->list[i]->value.rules;
+	for (unsigned i = 0; i < state->rule_count; i++)
+		counted -= rule_counts(state->rules[i]);
+	return counted || state->config.rules_updating;
+}
+
+/*
+ * Under the lock: whoever goes through a trie while it changes may miss some.  Who may read
+ * the maps need not be allowed to lock out who changes them: -EAGAIN if some were missed.
+ */
 static int rules_read(struct state *state)
 {
 	int lock = maps_lock(state->maps.folder), error;
 
-	state->maps.use = MAPS_LOOK_LOCKED;
-	if (lock < 0)
+	if (lock < 0 && lock != -EACCES)
 		return lock;
 	error = rules_load(state);
-	close(lock);
+	if (lock >= 0)
+		close(lock);
+	else if (!error && rules_torn(state))
+		error = -EAGAIN;
 	return error;
+}
+
+/* The state with all rules, or NULL after saying what is wrong.  Of those that a writer left
+ * who died there is nothing better to be had. */
+static struct state *rules_view(struct context *context, const struct args *args)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+
+	for (unsigned tries = 50;; tries--) {
+		struct state *state = session_view(context, args);
+		int error = state ? rules_read(state) : 0;
+
+		if (!error || (error == -EAGAIN && !tries))
+			return state;
+		if (error != -EAGAIN)
+			maps_fail(args, &state->maps, error);
+		state_free(state);
+		if (error != -EAGAIN)
+			return NULL;
+		nanosleep(&pause, NULL);
+	}
 }
 
 /* Shows those of this prefix and service (NULL: whatever): how many. */
@@ -204,20 +243,14 @@ static enum status cmd_show(struct context *context, struct args *args)
 	struct service *service = NULL;
 	bool one = word && strcmp(word, "service");
 	struct state *state;
-	int error;
 
 	if ((one && prefix_take(args, &request)) || rest_take(args, &request))
 		return STATUS_USAGE;
-	state = session_view(context, args);
+	state = rules_view(context, args);
 	if (!state)
 		return STATUS_REFUSED;
 	if (!service_filter(args, state, &request.given[0], &service))
 		goto free;
-	error = rules_read(state);
-	if (error) {
-		maps_fail(args, &state->maps, error);
-		goto free;
-	}
 	rules_sort(state);
 	status = STATUS_DONE;
 	if (!rules_show(&context->output, state, one ? &request.prefix : NULL, service) && one)

@@ -141,7 +141,7 @@ static int rule_load(struct state *state, const union prefix_key *key,
 	struct rule like = { .stands = value->action, .wanted = value->action };
 
 	prefix_from_key(&like.prefix, &like.number, key, v6);
-	if (rule_known(state, &like))
+	if (value->length != like.prefix.length || rule_known(state, &like))
 		return 0;
 	/* They come service by service. */
 	if (state->rule_count && state->rules[state->rule_count - 1]->number == like.number)
@@ -162,10 +162,11 @@ static int map_load(struct state *state, enum map map, bool v6)
 	while (!(error = bpf_map_get_next_key(fd, begun ? &key : NULL, &next))) {
 		key = next;
 		begun = true;
+		/* Without the lock it may be gone by now, and perhaps a shorter one found. */
 		error = bpf_map_lookup_elem(fd, &key, &value);
 		if (!error)
 			error = rule_load(state, &key, &value, v6);
-		if (error)
+		if (error && error != -ENOENT)
 			return error;
 	}
 	return error == -ENOENT ? 0 : error;
