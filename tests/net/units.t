@@ -62,7 +62,7 @@ refused() { # UNIT KEY
 	"$NET/syscalls.py" "$UNITS/$1@.service" "/run/xlb/trace.$2"
 }
 
-for unit in xlb xlb-probe; do
+for unit in xlb xlb-metrics xlb-probe; do
 	ln -s "$unit@.service" "$UNITS/$unit@web.service"
 	ok "$unit@: systemd takes it" systemd-analyze verify --man=no "$UNITS/$unit@web.service"
 	is "and has nothing to say" "$(cat "$WORK/output")" ""
@@ -140,6 +140,12 @@ wait_for main_ended
 status=0
 wait "$main" || status=$?
 is "when nobody takes what it finds, it fails, to be started again" $status 2
+
+# tests/net/metrics.t has it at its socket, and what it reads read-only.
+printf 'GET /metrics HTTP/1.1\r\n\r\n' >"$WORK/request"
+ok "xlb-metrics@: starts" unit_run xlb-metrics ExecStart <"$WORK/request"
+like "and answers" "$(cat "$WORK/output")" "^xlb_backend_weight.*$(backend4 1):8080"
+is "no call was one that it may not make" "$(refused xlb-metrics ExecStart)" ""
 
 ok "xlb@: stops" unit_run xlb ExecStop
 is "no call was one that it may not make" "$(refused xlb ExecStop)" ""
