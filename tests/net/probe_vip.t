@@ -253,4 +253,24 @@ ok "which the next one makes anew" wait_for way_stands "$index"
 stop "$prober"
 ok "one that ends takes it away" wait_for nothing_left
 is "all rules are as they were" "$(rules)" "$before"
+
+# --- and who has no rights there at all ---
+
+start squatter balancer setpriv --reuid=12345 --regid=12345 --clear-groups --no-new-privs \
+	/usr/bin/python3 -c '
+import signal, socket
+name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+name.bind("\0xlb-probe")
+print("ready", flush=True)
+signal.pause()'
+squatter=$started
+wait_for grep -qx ready "$log"
+fails 2 "any user can keep probes by VIPs from beginning" \
+	on balancer xlb-probe -once "$WORK/vip.conf"
+is "which says so" "$(cat "$WORK/output")" \
+	"xlb-probe: via vip: another xlb-probe does that here already"
+fails 0 "but no others" on balancer xlb-probe -once "$WORK/address.conf"
+stop "$squatter"
+fails 0 "nor those that come when the name is free" \
+	on balancer xlb-probe -once "$WORK/vip.conf"
 finish
