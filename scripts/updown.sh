@@ -91,7 +91,11 @@ maps_remove() {
 		return
 	fi
 	echo "+ rm $XLB_PIN/xlb_*" >&2
-	rm -f "$XLB_PIN"/xlb_*
+	if ! said=$(LC_ALL=C rm -f "$XLB_PIN"/xlb_* 2>&1); then
+		said=$(printf '%s\n' "$said" | head -n 1)
+		echo "$program: $XLB_PIN: cannot be removed: ${said##*: }" >&2
+		return 2
+	fi
 	rmdir "$XLB_PIN" 2>/dev/null || :
 }
 

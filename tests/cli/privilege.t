@@ -79,6 +79,7 @@ TABLE = (
     (f"xlb lookup 198.51.100.7:1 to {WEB}", LOAD),
     ("xlb load dev v0", LOAD),
     ("xlb load dev v1 mode generic", LOAD),
+    ("xlb load maps", LOAD),
     ("xlb -n other service show", f"sys_admin {LOOK}"),
     ("xlb unload dev v0", f"net_admin {LOOK}"),
     ("xlb-up UP", LOAD),
@@ -326,7 +327,7 @@ def check_read_only():
     wrong = []
     for words, wanted in TABLE:
         program = words.split()[0]
-        # Nothing is to be written for these.
+        # They have something to do all the same: check_read_only_end().
         if words in ("xlb-down UP", "xlb unload dev v0"):
             continue
         done = run(words.replace("SAVED", "/run/saved.xlb").replace("UP", "/run/up.conf"),
@@ -343,6 +344,32 @@ def check_read_only():
     tap.equal(wrong, [], "on a read-only file system commands show, and change nothing")
     world.sh("mount", "-o", "remount,rw", "/sys/fs/bpf")
     tap.equal(seen(), before, "nothing has changed")
+
+
+def check_read_only_end():
+    """What takes xlb away does as much of it as can be done there, and the rest later."""
+    prepare(user=0)
+    world.sh("mount", "-o", "remount,ro", "/sys/fs/bpf")
+    done = run("xlb unload dev v0", " ".join(ROOT), 0)
+    tap.equal((done.returncode, done.stderr, "xdp" in world.sh("ip", "link", "show", "v0")),
+              (0, f"xlb: unload dev v0: its maps stay: rm {PINS}/xlb_*\n", False),
+              "on a read-only file system the program is taken off an interface")
+    world.sh("mount", "-o", "remount,rw", "/sys/fs/bpf")
+    clean()
+    for words in ("xlb-up /run/up.conf", "mount -o remount,ro /sys/fs/bpf"):
+        world.sh(*words.split())
+    done = run("xlb-down /run/up.conf", " ".join(ROOT), 0)
+    tap.equal((done.returncode, [each for each in done.stderr.splitlines() if each[0] != "+"]),
+              (2, [f"xlb-down: {PINS}: cannot be removed: Read-only file system",
+                   "xlb-down: up: not all could be undone: once more, when that is set right"]),
+              "xlb-down says that the maps stay")
+    tap.ok("xdp" not in world.sh("ip", "link", "show", "v0") and
+           "192.0.2.1" not in world.sh("ip", "address", "show", "v0"), "but nothing else does")
+    world.sh("mount", "-o", "remount,rw", "/sys/fs/bpf")
+    done = run("xlb-down /run/up.conf", " ".join(ROOT), 0)
+    tap.equal((done.returncode, os.path.exists(PINS), os.listdir("/run/xlb")), (0, False, []),
+              "and once more, when it can be written, it takes them away")
+    os.mkdir(PINS)
 
 
 def check_probe():
@@ -386,6 +413,7 @@ def main():
         check_modes()
         check_unknown()
         check_read_only()
+        check_read_only_end()
         check_probe()
         check_monitor()
     tap.done()
