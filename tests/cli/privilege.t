@@ -23,6 +23,7 @@ from bpf import Clock  # noqa: E402
 import tap  # noqa: E402
 
 CLOCK_MONOTONIC_COARSE = 6
+DECAP = "/sys/fs/bpf/decap"
 OWNER, READERS, NOBODY = 12345, 12346, 12347  # of no user or group
 WEB = "192.0.2.1:80/tcp"
 KERNEL = tuple(int(re.match(r"\d+", each)[0]) for each in os.uname().release.split(".")[:2])
@@ -382,6 +383,77 @@ def check_probe():
            "xlb-probe: no capability", done.stdout, done.stderr)
 
 
+def check_probe_vip():
+    """A way to VIPs is a device, with a program on it, and routing rules."""
+    prepare()
+    xlb("service", "add", "192.0.2.2:80/tcp", "table", "251", "mode", "dr", status=0)
+    xlb("backend", "add", "10.0.0.3", "service", "192.0.2.2:80/tcp", status=0)
+    with open("/run/vip.probe", "w", encoding="ascii") as file:
+        file.write("probe 192.0.2.2:80/tcp tcp timeout 0.1 via vip\n")
+    prober = "xlb-probe -once /run/vip.probe"
+    before = seen(), world.sh("ip", "rule")
+    for less in CHANGE.split():
+        done = run(prober, " ".join(set(CHANGE.split()) - {less}))
+        tap.ok(done.returncode == 2 and done.stderr.startswith("xlb-probe: via vip: ") and
+               one_line(done, "xlb-probe") and f"CAP_{less.upper()} is missing" in done.stderr,
+               f"{prober}: {less} is wanted", done.returncode, done.stderr)
+    done = run(prober, CHANGE)
+    tap.equal((done.returncode, done.stdout, done.stderr.count("missing")),
+              (0, "backend change 10.0.0.3:80 service 192.0.2.2:80/tcp health down\n", 0),
+              "and both are enough")
+    tap.equal((seen(), world.sh("ip", "rule")), before, "nothing has changed")
+
+
+def check_decap():
+    """On a backend: to read or write its maps is all that it takes."""
+    os.mkdir(DECAP)
+    world.sh("bpftool", "prog", "loadall", os.path.join(world.ROOT, "bpf", "decap.o"),
+             f"{DECAP}/programs", "type", "xdp")
+    for name in ("decap_locals", "decap_stats"):
+        os.rename(f"/sys/fs/bpf/{name}", f"{DECAP}/{name}")
+        os.chown(f"{DECAP}/{name}", OWNER, OWNER)
+    os.chown(DECAP, OWNER, OWNER)
+    for words in ("add 10.9.0.3", "change 10.9.0.3 gue 7000", "show", "stats", "del 10.9.0.3"):
+        words = f"xlb -pin {DECAP} decap {words}"
+        tap.equal(check_row(words, LOOK), [], f"{words}: {LOOK or 'no capability'}")
+        done = run(words, LOAD, NOBODY)
+        tap.ok(done.returncode == 2 and one_line(done, "xlb") and "not for this user to" in
+               done.stderr, f"{words}: not for others", done.stderr)
+
+
+def check_past_tools():
+    """What does without our tools, and what it takes."""
+    prepare()
+    config = World(sizes=dict(world.SIZES)).maps["xlb_config"]
+    value = config.btf.pack(config.value, config.get(0) | {"settle": 77})
+    done = run(f"bpftool map update pinned {PINS}/xlb_config key 0 0 0 0 value "
+               + " ".join(map(str, value)), LOOK)
+    tap.equal((done.returncode, json.loads(xlb("-j", "config", "show").stdout)["settle"]),
+              (0, 77), "who may write to the pins configures: no capability")
+    number = json.loads(world.sh("bpftool", "-j", "map", "show", "pinned",
+                                 f"{PINS}/xlb_config"))["id"]
+    for words, less, wanted, what in (
+            (f"bpftool map dump id {number}", LOAD, "sys_admin", "opens all maps by their ids"),
+            ("ip link set dev v0 xdp off", "bpf", "net_admin", "takes the program off")):
+        before = run(words, less, NOBODY)
+        done = run(words, wanted, NOBODY)
+        tap.ok(before.returncode and not done.returncode,
+               f"anybody with CAP_{wanted.upper()}, and not without, {what}",
+               before.returncode, before.stderr, done.returncode, done.stderr)
+    tap.ok("xdp" not in world.sh("ip", "link", "show", "v0"), "which is gone then")
+
+
+def check_capture(folder):
+    """Whatever capabilities somebody has."""
+    for name in ("xdpdump", "tcpdump"):
+        with open(f"{folder}/loader/{name}", "w", encoding="ascii", opener=lambda path, flags:
+                  os.open(path, flags, 0o755)) as file:
+            file.write("#!/bin/sh\n")
+    done = run("xlb-capture dev v0", f"{LOAD} sys_admin")
+    tap.equal((done.returncode, done.stderr),
+              (2, "xlb-capture: dev v0: only root may trace a program\n"), "xlb-capture: only root")
+
+
 def check_monitor():
     """It goes on until it is stopped, which is no fault of its."""
     monitor = "timeout --preserve-status 1 xlb monitor"
@@ -415,7 +487,11 @@ def main():
         check_read_only()
         check_read_only_end()
         check_probe()
+        check_probe_vip()
         check_monitor()
+        check_decap()
+        check_past_tools()
+        check_capture(folder)
     tap.done()
 
 

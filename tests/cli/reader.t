@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rules as somebody sees them who may read the maps, but not take the lock: all that there
-are and no other, also while they change."""
+"""Who may read the maps, but neither write to them nor take the lock: all rules are seen, and
+no others, also while they change; and a program of one's own is no such reader."""
 
 import os
 import re
@@ -14,13 +14,45 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world  # noqa: E402
 from world import PINS, World, maps_make, xlb  # noqa: E402
+import bpf  # noqa: E402
 import tap  # noqa: E402
 
 READER = "12346"                # of no user or group
 WEB = "192.0.2.1:80/tcp"
 # The first that is come upon, another beside it, and one that both are within.
 FIRST, SECOND, ALL = "10.0.0.0/8", "11.0.0.0/8", "0.0.0.0/0"
+KERNEL = tuple(int(re.match(r"\d+", each)[0]) for each in os.uname().release.split(".")[:2])
+# Before Linux 5.19 kernel.unprivileged_bpf_disabled forbids opening pins, too.
+LOOK = "-all" if KERNEL >= (5, 19) else "-all,+bpf"
 MOMENT = 0.3                    # seconds
+LEFT = 0x4242                   # what a program leaves in a map
+
+# Opens the map of argv[1] to be read alone, and runs a program with it that writes there.
+PROGRAM = f"""
+import ctypes, sys
+from bpf import LIBBPF, LOOPBACK, Program, checked, instruction
+
+class Options(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("flags", ctypes.c_uint32), ("folder", ctypes.c_int)]
+
+BPF_F_RDONLY, SOCKET_FILTER = 8, 1
+options = Options(ctypes.sizeof(Options), BPF_F_RDONLY)
+map = checked(LIBBPF.bpf_obj_get_opts(sys.argv[1].encode(), ctypes.byref(options)), "open")
+code = b"".join((
+    instruction(0x62, 10, offset=-4),           # *(u32 *)(r10 - 4) = 0
+    instruction(0xbf, 2, 10),                   # r2 = r10
+    instruction(0x07, 2, immediate=-4),         # r2 -= 4
+    instruction(0x18, 1, 1, immediate=map),     # r1 = map
+    instruction(0),
+    instruction(0x85, immediate=1),             # r0 = map_lookup_elem(r1, r2)
+    instruction(0x15, 0, offset=1),             # if !r0 goto exit
+    instruction(0x62, 0, immediate={LEFT}),     # *(u32 *)r0 = LEFT
+    instruction(0xb7, 0),                       # exit: r0 = 0
+    instruction(0x95)))
+program = checked(LIBBPF.bpf_prog_load(SOCKET_FILTER, b"writes", b"GPL", code,
+                                       ctypes.c_size_t(len(code) // 8), None), "load")
+Program(program).run(bytes(64), LOOPBACK)
+"""
 
 
 class Reader:
@@ -30,15 +62,18 @@ class Reader:
         os.chmod(folder, 0o755)
         self.program = shutil.copy(world.XLB, folder)
         self.log = os.path.join(folder, "trace")
-        kernel = tuple(int(re.match(r"\d+", each)[0]) for each in os.uname().release.split(".")[:2])
-        # Before Linux 5.19 kernel.unprivileged_bpf_disabled forbids opening pins, too.
-        given = "-all" if kernel >= (5, 19) else "-all,+bpf"
-        self.becomes = ["setpriv", f"--reuid={READER}", f"--regid={READER}", "--clear-groups",
-                        f"--inh-caps={given}", f"--ambient-caps={given}"]
+        shutil.copy(bpf.__file__, folder)
+        self.folder = folder
 
     def start(self, *tracer):
-        return subprocess.Popen([*tracer, *self.becomes, self.program, "acl", "show"],
+        return subprocess.Popen([*tracer, *becomes(LOOK), self.program, "acl", "show"],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def runs_own(self, given):
+        """Its own program, with these capabilities."""
+        return subprocess.run([*becomes(given), "/usr/bin/python3", "-c", PROGRAM,
+                               f"{PINS}/xlb_config"], cwd=self.folder, capture_output=True,
+                              text=True, check=False)
 
     def shown(self, *tracer):
         return ended(self.start(*tracer))
@@ -56,6 +91,11 @@ class Reader:
         return next(number for number, call in enumerate(calls, 1)
                     if call == "BPF_MAP_LOOKUP_ELEM" and calls[number - 2] ==
                     "BPF_MAP_GET_NEXT_KEY" and calls[number] == "BPF_MAP_GET_NEXT_KEY")
+
+
+def becomes(given):
+    return ["setpriv", f"--reuid={READER}", f"--regid={READER}", "--clear-groups",
+            f"--inh-caps={given}", f"--ambient-caps={given}"]
 
 
 def ended(process):
@@ -109,6 +149,21 @@ def check_gone(reader):
         tap.equal(ended(process), roots(), f"of {len(rules)} one is deleted under a reader")
 
 
+def check_program(reader):
+    """The kernel asks who writes by a call how the map was opened, but no program."""
+    config = World().maps["xlb_config"]
+    before = config.get(0)
+    with open("/proc/sys/kernel/unprivileged_bpf_disabled", encoding="ascii") as disabled:
+        if int(disabled.read()):
+            done = reader.runs_own("-all")
+            tap.ok(done.returncode and "not permitted" in done.stderr,
+                   "a reader without CAP_BPF runs no program", done.returncode, done.stderr)
+            tap.equal(config.get(0), before, "and writes nothing")
+    done = reader.runs_own("-all,+bpf")
+    tap.equal((done.returncode, config.get(0)["abi"]), (0, LEFT),
+              "with it, one that writes to what the reader may not")
+
+
 def main():
     if not shutil.which("setpriv"):
         world.skip_all("needs setpriv")
@@ -123,6 +178,7 @@ def main():
         check_all(reader)
         check_missing(reader)
         check_gone(reader)
+        check_program(reader)
     tap.done()
 
 

@@ -120,6 +120,9 @@ is "of the right type, in one piece" "$(fetch /metrics -o "$WORK/again" -w \
 	"text/plain; version=0.0.4; charset=utf-8 $(stat -c %s "$WORK/again")"
 is "nothing else is served" "$(fetch / -o /dev/null -w '%{http_code}')" 404
 is "nothing is taken" "$(fetch /metrics -o /dev/null -w '%{http_code}' -d x=y)" 405
+ok "whoever is on the machine gets the same" on balancer setpriv --reuid=12345 --regid=12345 \
+	--clear-groups --no-new-privs curl -sS --noproxy '*' --max-time 10 -f -o /dev/null \
+	"http://$address/metrics"
 ok "a strange name comes through" label xlb_link_info dev "$ODD"
 ok "beside the usual ones" label xlb_link_info dev client
 ok "so does the way to a backend" label xlb_backend_nexthop_info dev b1
