@@ -5,7 +5,9 @@
 #
 # Tables are small, so that a flood that got into them would wash them out.  What the
 # connections' rate becomes is printed; it decides in make check-faults alone, since it is
-# that of a machine which others use as well.
+# that of a machine which others use as well.  It is held against what they have in the same
+# flood of something else: the client and the balancer share one machine here, so what any
+# flood takes of the rate without one says little of xlb.
 
 . "$(dirname "$0")/lib.sh"
 . "$NET/faults.sh"
@@ -103,9 +105,13 @@ rate_of() {
 		awk '{ rate[NR] = $1 } END { print rate[int((NR + 1) / 2)], rate[1], rate[NR] }'
 }
 
+share_of() { # FLOOD THAN: percent
+	echo "$(rate_of "$1") $(rate_of "$2")" | awk '{ printf "%.0f", 100 * $1 / $4 }'
+}
+
 # Its rate keeps so much of what it is in the same flood at what is not in transition.
 kept() { # FLOOD THAN
-	share=$(echo "$(rate_of "$1") $(rate_of "$2")" | awk '{ printf "%.0f", 100 * $1 / $4 }')
+	share=$(share_of "$1" "$2")
 	ok "$1: the rate keeps $KEEPS % of that in flood $2 ($share %)" test "$share" -ge $KEEPS
 }
 
@@ -115,6 +121,7 @@ check_rates() {
 		diag "$name: answers a second, median, least, most: $(rate_of "$name")"
 	done <"$WORK/names"
 	for name in syn ack; do
+		diag "$name: $(share_of $name alone) % of the rate without a flood"
 		if whole; then
 			kept $name elsewhere
 			kept $name unmarked
