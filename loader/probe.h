@@ -43,7 +43,7 @@ struct attempt_http {
 	struct curl_slist *connect_to, *headers;
 	char *body;			/* what has come of it; NULL: nothing yet */
 	size_t length;
-	int socket_error;		/* errno, where none could be had */
+	int trouble;			/* errno, where this machine lacks something */
 	bool added;			/* to the prober's multi handle */
 	char error[CURL_ERROR_SIZE];
 };

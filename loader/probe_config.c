@@ -82,6 +82,13 @@ static enum status line_read(struct probe_config *config, const char *line, stru
 	return status;
 }
 
+/* Memory is no fault of the file. */
+static enum status file_fail(const char *file)
+{
+	return args_fail(NULL, errno == ENOMEM ? STATUS_REFUSED : STATUS_USAGE, "%s: %s", file,
+			 strerror(errno));
+}
+
 enum status probe_config_read(struct probe_config *config, const char *file)
 {
 	FILE *stream = fopen(file, "re");
@@ -93,7 +100,7 @@ enum status probe_config_read(struct probe_config *config, const char *file)
 
 	memset(config, 0, sizeof(*config));
 	if (!stream)
-		return args_fail(NULL, STATUS_USAGE, "%s: %s", file, strerror(errno));
+		return file_fail(file);
 	while (!status && (length = getline(&line, &size, stream)) >= 0) {
 		struct args args = { .file = file, .line = ++number };
 
@@ -104,8 +111,7 @@ enum status probe_config_read(struct probe_config *config, const char *file)
 	}
 	/* Out of memory is not the end, either. */
 	if (!status && !feof(stream))
-		status = args_fail(NULL, errno == ENOMEM ? STATUS_REFUSED : STATUS_USAGE, "%s: %s",
-				   file, strerror(errno));
+		status = file_fail(file);
 	else if (!status && !config->probes)
 		status = args_fail(NULL, STATUS_USAGE, "%s: no line says what to probe", file);
 	free(line);

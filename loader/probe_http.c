@@ -46,13 +46,15 @@ static void failure_judge(struct check *check, CURLcode code)
 
 	if (code == CURLE_COULDNT_CONNECT)
 		curl_easy_getinfo(check->http.easy, CURLINFO_OS_ERRNO, &refusal);
-	if (check->http.socket_error)
-		check_finish(check, RESULT_UNKNOWN, "%s", check_trouble(check->http.socket_error));
+	if (check->http.trouble)
+		check_finish(check, RESULT_UNKNOWN, "%s", check_trouble(check->http.trouble));
 	else if (refusal)
 		check_finish(check, refusal == EADDRNOTAVAIL ? RESULT_UNKNOWN : RESULT_DOWN,
 			     "connect: %s", strerror(refusal));
-	else if (code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT ||
-		 code == CURLE_SSL_CACERT_BADFILE)
+	/* There is nothing to resolve but addresses, which wants memory alone. */
+	else if (code == CURLE_OUT_OF_MEMORY || code == CURLE_COULDNT_RESOLVE_HOST)
+		check_finish(check, RESULT_UNKNOWN, "%s", strerror(ENOMEM));
+	else if (code == CURLE_FAILED_INIT || code == CURLE_SSL_CACERT_BADFILE)
 		check_finish(check, RESULT_UNKNOWN, "%s", why);
 	else
 		check_finish(check, RESULT_DOWN, "%s", why);
@@ -96,10 +98,31 @@ static void messages_take(struct prober *prober)
 	}
 }
 
+/* libcurl has no memory, and may have forgotten whom it was to tell, and when: all that is
+ * under way is given up. */
+static void attempts_give_up(struct prober *prober)
+{
+	for (struct check *check = prober->checks; check; check = check->next) {
+		enum probe_type type = check->probe->type;
+
+		if (check->running && (type == PROBE_HTTP || type == PROBE_HTTPS))
+			check_finish(check, RESULT_UNKNOWN, "%s", strerror(ENOMEM));
+	}
+}
+
+static void multi_act(struct prober *prober, int file, int mask)
+{
+	int running;
+	CURLMcode code = curl_multi_socket_action(prober->multi, file, mask, &running);
+
+	messages_take(prober);
+	if (code == CURLM_OUT_OF_MEMORY)
+		attempts_give_up(prober);
+}
+
 static void socket_ready(void *context, int file, __u32 events)
 {
-	struct prober *prober = context;
-	int mask = 0, running;
+	int mask = 0;
 
 	if (events & EPOLLIN)
 		mask |= CURL_CSELECT_IN;
@@ -107,8 +130,7 @@ static void socket_ready(void *context, int file, __u32 events)
 		mask |= CURL_CSELECT_OUT;
 	if (events & (EPOLLERR | EPOLLHUP))
 		mask |= CURL_CSELECT_ERR;
-	curl_multi_socket_action(prober->multi, file, mask, &running);
-	messages_take(prober);
+	multi_act(context, file, mask);
 }
 
 static int socket_change(CURL *easy, curl_socket_t file, int what, void *context, void *unused)
@@ -128,11 +150,7 @@ static int socket_change(CURL *easy, curl_socket_t file, int what, void *context
 
 static void multi_timer(void *context)
 {
-	struct prober *prober = context;
-	int running;
-
-	curl_multi_socket_action(prober->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	messages_take(prober);
+	multi_act(context, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int timer_change(CURLM *multi, long milliseconds, void *context)
@@ -184,8 +202,10 @@ static size_t body_take(char *data, size_t size, size_t count, void *context)
 	if (check->probe->match) {
 		char *more = realloc(http->body, http->length + kept);
 
-		if (!more)
+		if (!more) {
+			http->trouble = ENOMEM;
 			return 0;
+		}
 		memcpy(more + http->length, data, kept);
 		http->body = more;
 	}
@@ -202,7 +222,7 @@ static curl_socket_t socket_open(void *context, curlsocktype purpose,
 
 	(void)purpose;
 	(void)address;
-	check->http.socket_error = file < 0 ? -file : 0;
+	check->http.trouble = file < 0 ? -file : 0;
 	return file < 0 ? CURL_SOCKET_BAD : file;
 }
 
@@ -298,7 +318,7 @@ static int http_begin(struct check *check)
 	if (error)
 		return error;
 	http->length = 0;
-	http->socket_error = 0;
+	http->trouble = 0;
 	*http->error = '\0';
 	if (curl_multi_add_handle(check->prober->multi, http->easy))
 		return -ENOMEM;

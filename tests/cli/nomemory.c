@@ -76,6 +76,8 @@ int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
 		     void (*)(void), void *) = dlsym(RTLD_NEXT, "__libc_start_main");
 
 	failing = strtoul(getenv("NOMEMORY") ?: "0", NULL, 10);
+	/* A command that it runs has its own. */
+	unsetenv("LD_PRELOAD");
 	atexit(tell);
 	counting = 1;
 	return start(main, argc, argv, init, fini, end, stack);

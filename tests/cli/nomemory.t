@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """No memory for each allocation in turn: one line says so, and the maps are as before or
-as after, or, as after a kill, in a state that packets find no fault with."""
+as after, or, as after a kill, in a state that packets find no fault with.  The prober blames
+no backend for it."""
 
+import http.server
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world  # noqa: E402
@@ -57,11 +60,28 @@ CHANGES = (
     ("load dev lo", "", 83),
 )
 
+PROBE = os.environ.get("XLB_PROBE", os.path.join(world.ROOT, "loader", "xlb-probe"))
+PORT = 8080
+# Of the first of these there is a server, and the map has it the other way round.
+PROBED = f"""\
+service add {WEB} table 251
+backend add 127.0.0.1:{PORT} service {WEB}
+backend add 127.0.0.2:{PORT} service {WEB}
+backend change 127.0.0.1:{PORT} service {WEB} health down
+"""
+# How it probes; of how many allocations one is tried, and of the last so many each: those
+# before are what libraries do at their start.
+PROBES = (
+    ("tcp", 1, 0),
+    ("http path / match well", 150, 92),
+    ("exec command sh JUDGE {address}", 2, 0),
+)
 
-def attempt(words, text, number):
+
+def attempt(words, text, number, program=world.XLB):
     """Runs it without memory for that allocation; and how many it has made."""
     with tempfile.NamedTemporaryFile("r") as told:
-        done = subprocess.run([world.XLB, *words.split()], input=text, capture_output=True,
+        done = subprocess.run([program, *words], input=text, capture_output=True,
                               text=True, check=False,
                               env=dict(os.environ, LD_PRELOAD=SHIM, NOMEMORY=str(number),
                                        NOMEMORY_COUNT=told.name))
@@ -74,13 +94,13 @@ def reset(seen):
     return seen.snapshot()
 
 
-def wrong_with(done, shown):
+def wrong_with(done, shown, program="xlb"):
     """What is wrong with how a run says that it lacked memory; it may have done without."""
     if done.returncode == 0:
         return [] if done.stdout == shown else [f"says {done.stdout} and nothing of memory"]
     if done.returncode != 2:
         return [f"ended with {done.returncode}: {done.stderr}"]
-    if done.stderr.count("\n") != 1 or not done.stderr.startswith("xlb: "):
+    if done.stderr.count("\n") != 1 or not done.stderr.startswith(f"{program}: "):
         return [f"does not say so in one line: {done.stderr}"]
     return []
 
@@ -88,11 +108,11 @@ def wrong_with(done, shown):
 def check_shows(case, seen):
     words, text, step = case
     before = seen.snapshot()
-    done, count = attempt(words, text, 0)
+    done, count = attempt(words.split(), text, 0)
     wrong = [] if done.returncode == 0 and count else [f"{done.returncode} {done.stderr}"]
     for number in range(1, count + 1, step):
         wrong += [f"{number}: {each}" for each in
-                  wrong_with(attempt(words, text, number)[0], done.stdout)]
+                  wrong_with(attempt(words.split(), text, number)[0], done.stdout)]
     if seen.snapshot() != before:
         wrong.append("something has changed")
     tap.equal(wrong[:8], [], f"{words}: {(count + step - 1) // step} of {count} allocations")
@@ -101,12 +121,12 @@ def check_shows(case, seen):
 def check_changes(case, seen):
     words, text, step = case
     before = reset(seen)
-    done, count = attempt(words, text, 0)
+    done, count = attempt(words.split(), text, 0)
     after, shown = Logical(seen).meaning(), done.stdout
     wrong = [] if done.returncode == 0 and count else [f"{done.returncode} {done.stderr}"]
     before = reset(seen)
     for number in range(1, count + 1, step):
-        done, _ = attempt(words, text, number)
+        done, _ = attempt(words.split(), text, number)
         wrong += [f"{number}: {each}" for each in wrong_with(done, shown)]
         if seen.snapshot() == before and done.returncode:
             continue
@@ -116,6 +136,50 @@ def check_changes(case, seen):
             wrong.append(f"{number}: not what it comes to with memory")
         before = reset(seen)
     tap.equal(wrong[:8], [], f"{words}: {(count + step - 1) // step} of {count} allocations")
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """All is well there."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"well")
+
+    def log_message(self, *_):
+        pass
+
+
+def blamed(done, shown):
+    """What is wrong with what the prober says: nothing but what it says with memory, and of
+    whom it says nothing, that there was no memory."""
+    if done.returncode == 2 and not done.stdout:
+        return wrong_with(done, shown, "xlb-probe")
+    if done.returncode:
+        return [f"ended with {done.returncode}: {done.stderr}"]
+    wrong = [f"says {line}" for line in done.stdout.splitlines() if line not in shown]
+    for line in shown.splitlines():
+        untold = f"xlb-probe: {line.split()[2]} service {WEB}: could not be probed: "
+        if line not in done.stdout and untold not in done.stderr:
+            wrong.append(f"says nothing of {line.split()[2]}: {done.stderr}")
+    return wrong
+
+
+def check_probes(case, folder):
+    kind, step, last = case
+    words = ["-once", os.path.join(folder, "probe.conf")]
+    with open(words[1], "w", encoding="ascii") as file:
+        file.write(f"probe {WEB} {kind}\n".replace("JUDGE", os.path.join(folder, "judge.sh")))
+    with open(os.path.join(folder, "judge.sh"), "w", encoding="ascii") as file:
+        file.write("[ $1 = 127.0.0.1 ] || exit 2\n")
+    done, count = attempt(words, "", 0, PROBE)
+    wrong = [] if count and done.stdout.count("\n") == 2 else [f"{done.returncode} {done.stderr}"]
+    numbers = sorted({*range(1, count + 1, step), *range(count + 1 - last, count + 1)})
+    for number in numbers:
+        wrong += [f"{number}: {each}" for each in
+                  blamed(attempt(words, "", number, PROBE)[0], done.stdout)]
+    tap.equal(wrong[:8], [], f"xlb-probe, {kind}: {len(numbers)} of {count} allocations")
 
 
 def main():
@@ -130,6 +194,14 @@ def main():
         check_shows(case, seen)
     for case in CHANGES:
         check_changes(case, seen)
+    # As the last of these has it, answers of backends on lo would come from the VIP.
+    xlb("unload", "dev", "lo", status=0)
+    xlb("restore", "-", text=PROBED, status=0)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory() as folder:
+        for case in PROBES:
+            check_probes(case, folder)
     tap.done()
 
 
