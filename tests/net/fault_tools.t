@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# What happens to the machine below the tools: the file system with the pins is unmounted, and
-# clocks jump.  Connections notice neither; the tools say what is wrong, and how to mend it,
-# and count no time by a clock that can be set.
+# What happens to the machine below the tools: the file system with the pins is unmounted, or
+# read-only, memory is lacking, and clocks jump.  Connections notice none of it; the tools say
+# what is wrong, and how to mend it, and count no time by a clock that can be set.
 
 . "$(dirname "$0")/lib.sh"
 . "$NET/faults.sh"
@@ -69,6 +69,56 @@ pins_elsewhere() {
 	alive "pins elsewhere" old:$ALL
 }
 
+# --- a file system that cannot be written, and no memory ---
+
+# Changes a backend's share.
+weigh() { # WEIGHT [WORDS-TO-RUN-IT...]
+	weight=$1
+	shift
+	on balancer "$@" xlb backend change "$(backend4 2):8080" service "$SERVICE4" \
+		weight "$weight"
+}
+
+pins_read_only() {
+	mount -o remount,ro /sys/fs/bpf
+	is "bpffs is read-only: what is there is shown" "$(xlb save)" "$saved"
+	fails 2 "what changes something" weigh 9
+	is "is refused" "$(sed 's/.*: the file/the file/' "$WORK/output")" \
+		"the file system of /sys/fs/bpf/xlb is read-only: mount -o remount,rw /sys/fs/bpf"
+	open_both read-only tcp 80 5
+	unharmed "new connections begin" "$report" 10
+	flows close read-only >/dev/null
+	alive "bpffs is read-only" old:$ALL
+	mount -o remount,rw /sys/fs/bpf
+	ok "it can be written again" weigh 1
+}
+
+# The allocation of that number fails; how many there were is in $WORK/count.
+weigh_lacking() { # NUMBER WEIGHT
+	weigh "$2" env "LD_PRELOAD=$shim" "NOMEMORY=$1" "NOMEMORY_COUNT=$WORK/count"
+}
+
+# Each of some allocations of a change, which is undone then.
+no_memory() {
+	weigh_lacking 0 9
+	weigh 1
+	odd='' failed=0
+	for turn in $(seq 1 3 "$(cat "$WORK/count")"); do
+		status=0
+		weigh_lacking "$turn" 9 2>"$WORK/errors" || status=$?
+		case $status-$(grep -c '^xlb: ' "$WORK/errors") in
+		0-*) ;;
+		2-1) failed=$((failed + 1)) ;;
+		*) odd="$odd $turn: $status $(cat "$WORK/errors")" ;;
+		esac
+		weigh 1
+	done
+	is "without memory a change is made, or is refused in a line" "$odd" ""
+	ok "the latter $failed times" test "$failed" -gt 0
+	is "in the end all is as before" "$(xlb save)" "$saved"
+	alive "no memory" old:$ALL
+}
+
 # --- clocks ---
 
 # The machine's clock stays as it is: a library between a command and the kernel has it be
@@ -96,17 +146,41 @@ check_clock() {
 	clock +3650d
 	ok "the clock is ten years ahead" test $(($(jumping date +%Y) - $(date +%Y))) -ge 9
 	clock +0
+	start_prober
 	jumping xlb-backend drain "$(backend4 2):8080" wait 60 quiet 2 >"$WORK/drained" 2>&1 &
 	drain=$!
 	wait_for drains
 	jump
 	ok "the clock jumps to and fro: a drain does not give up" kill -0 $drain
+	check_prober
 	alive "the clock jumps" old:$ALL
 	flows close old >/dev/null
 	status=0
 	wait $drain || status=$?
 	is "but ends when all is silent" "$status $(sed 's/silent [0-9]*/silent N/' "$WORK/drained")" \
 		"0 $(backend4 2):8080 service $SERVICE4 silent N flows 0"
+}
+
+# Of ports that only it knows.
+start_prober() {
+	for name in b2 b1; do
+		serve_echo $name 8081
+	done
+	probed=$started
+	echo "probe $SERVICE4 tcp port 8081 interval 0.2 timeout 1 fall 2" >"$WORK/probe.conf"
+	start prober balancer env "LD_PRELOAD=$faketime" "FAKETIME_TIMESTAMP_FILE=$WORK/clock" \
+		FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 xlb-probe "$WORK/probe.conf"
+	prober=$started
+}
+
+# The clock is as it has never been: intervals go on, and so does what is found out.
+check_prober() {
+	is "xlb-probe has nothing to say of it" "$(cat "$WORK/prober")" ""
+	stop "$probed"
+	ok "and goes on probing" wait_for grep -qx \
+		"backend change $(backend4 1):8080 service $SERVICE4 health down" "$WORK/prober"
+	is "all that it was to find" "$(grep -c . "$WORK/prober")" 2
+	stop "$prober"
 }
 
 drains() {
@@ -149,6 +223,13 @@ saved=$(xlb save)
 pins_gone
 pins_back
 pins_elsewhere
+pins_read_only
+shim=$ROOT/tests/cli/nomemory.so
+if [ -e "$shim" ]; then
+	no_memory
+else
+	skip "no memory" "make check builds nomemory.so"
+fi
 set -- /usr/lib/*/faketime/libfaketime.so.1
 faketime=$1
 if [ -e "$faketime" ]; then

@@ -108,6 +108,16 @@ take_back() {
 	END
 }
 
+put_back() {
+	xlb -force -batch - <<-END 2>/dev/null || :
+		backend add $(own 3 1):8080
+	END
+}
+
+restore_back() {
+	xlb restore "$WORK/before"
+}
+
 # --- writers ---
 
 # Each calls xlb again and again, a change each time, until it is told to end.
@@ -169,6 +179,17 @@ begun=$(flows check meanwhile | sed -n 's/^flows //p')
 alive "begun meanwhile" meanwhile:"$begun"
 flows close meanwhile >/dev/null
 killed "a backend more" take_back backend add "$(own 3 1):8080"
+put_back
+killed "a backend less" put_back backend del "$(own 3 1):8080"
+take_back
+xlb save >"$WORK/before"
+{
+	sed "/^backend add $(backend4 3):8080 /s/weight 1/weight 9/
+		/^service add /s/settle [0-9]*/settle 7/" "$WORK/before"
+	echo "backend add $(own 3 1):8080 service $WEB"
+} >"$WORK/after"
+killed "a restore" restore_back restore "$WORK/after"
+is "after which all is as before" "$(xlb save)" "$(cat "$WORK/before")"
 
 for n in $WRITERS; do
 	xlb backend add "$(own 2 "$n"):8080"
