@@ -320,7 +320,7 @@ enum status maps_fail(const struct args *args, const struct maps *maps, int erro
 				 "-o remount,rw %s", maps->folder,
 				 strncmp(maps->folder, BPFFS, strlen(BPFFS)) ? maps->folder : BPFFS);
 	default:
-		return args_fail(args, STATUS_REFUSED, "maps of xlb in %s: %s", maps->folder,
-				 strerror(-error));
+		return args_fail(args, STATUS_REFUSED, "maps of xlb%s%s: %s",
+				 maps->folder[0] ? " in " : "", maps->folder, strerror(-error));
 	}
 }

@@ -102,6 +102,8 @@ def wrong_with(done, shown, program="xlb"):
         return [f"ended with {done.returncode}: {done.stderr}"]
     if done.stderr.count("\n") != 1 or not done.stderr.startswith(f"{program}: "):
         return [f"does not say so in one line: {done.stderr}"]
+    if " : " in done.stderr or " in:" in done.stderr:
+        return [f"leaves out of what: {done.stderr}"]
     return []
 
 
