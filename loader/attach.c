@@ -12,7 +12,6 @@
 #include "link.h"
 #include "migrate.h"
 #include "place.h"
-#include "privilege.h"
 #include "program.h"
 #include "sizing.h"
 #include "sysctl.h"
@@ -50,7 +49,7 @@ static enum status attach_look(const struct args *args, struct attach *attach)
 	err = program_open(attach->link.xdp_id, attach->pin, &attach->attached);
 	if (err)
 		return args_fail(args, STATUS_REFUSED, "program %u: %s", attach->link.xdp_id,
-				 privilege_explain(err, PRIVILEGE_ADMIN));
+				 program_explain(err));
 	if (attach->attached.fd >= 0 && !attach->attached.config)
 		return args_fail(args, STATUS_REFUSED, "program %u (%s) is attached, which is not "
 				 "xlb's: ip link set dev %s %s off", attach->attached.id,

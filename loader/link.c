@@ -9,7 +9,6 @@
 #include "command.h"
 #include "link.h"
 #include "nexthop.h"
-#include "privilege.h"
 #include "program.h"
 #include "service.h"
 #include "session.h"
@@ -187,8 +186,7 @@ static enum status links_show(const struct args *args, const struct view *view)
 	output_close(&view->context->output);
 	free(links);
 	if (err)
-		return args_fail(args, STATUS_REFUSED, "programs: %s",
-				 privilege_explain(err, PRIVILEGE_ADMIN));
+		return args_fail(args, STATUS_REFUSED, "programs: %s", program_explain(err));
 	return STATUS_DONE;
 }
 

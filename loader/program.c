@@ -10,6 +10,7 @@
 
 #include "maps.h"
 #include "netlink.h"
+#include "privilege.h"
 #include "program.h"
 
 /* The pin of a program is this and its id. */
@@ -98,33 +99,41 @@ static __u32 folder_config(const char *folder)
 	return id;
 }
 
-/* While it is pinned nothing else gets its id. */
-static bool pin_try(struct program *program, const char *folder)
+/*
+ * While it is pinned nothing else gets its id.  0, -EPERM if it is not pinned there, or
+ * -EACCES if this kernel opens no pin without a capability.
+ */
+static int pin_try(struct program *program, const char *folder)
 {
 	char path[PIN_SIZE];
 
 	if (!folder || !*folder)
-		return false;
+		return -EPERM;
 	pin_path(path, folder, program->id);
 	if (access(path, F_OK))
-		return false;
+		return -EPERM;
 	program->config = folder_config(folder);
 	program->fd = bpf_obj_get(path);
+	/* The file's mode alone would be -EACCES. */
+	if (program->fd == -EPERM)
+		return -EACCES;
 	if (program->fd >= 0 && program_inspect(program))
 		program_close(program);
 	/* One that waits to be replaced has another than that by now. */
 	if (program->fd >= 0 && !program_shares(program, &program->config, 1))
 		program->config = CONFIG_OTHER;
-	return program->config != 0;
+	return program->config ? 0 : -EPERM;
 }
 
-static bool pin_find(struct program *program, const char *pin)
+static int pin_find(struct program *program, const char *pin)
 {
-	bool found = pin_try(program, pin) || pin_try(program, getenv("XLB_PIN"));
+	int err = pin_try(program, pin);
 
-	for (unsigned i = 0; !found && maps_folders[i]; i++)
-		found = pin_try(program, maps_folders[i]);
-	return found;
+	if (err == -EPERM)
+		err = pin_try(program, getenv("XLB_PIN"));
+	for (unsigned i = 0; err == -EPERM && maps_folders[i]; i++)
+		err = pin_try(program, maps_folders[i]);
+	return err;
 }
 
 int program_look(__u32 id, const char *pin, struct program *program)
@@ -135,8 +144,8 @@ int program_look(__u32 id, const char *pin, struct program *program)
 	if (!id)
 		return 0;
 	program->fd = bpf_prog_get_fd_by_id(id);
-	if (program->fd == -EPERM && pin_find(program, pin))
-		return 0;
+	if (program->fd == -EPERM)
+		return pin_find(program, pin);
 	if (program->fd < 0)
 		return program->fd;
 	err = program_inspect(program);
@@ -150,6 +159,11 @@ int program_open(__u32 id, const char *pin, struct program *program)
 	int err = program_look(id, pin, program);
 
 	return !err && id && program->fd < 0 ? -EPERM : err;
+}
+
+const char *program_explain(int error)
+{
+	return privilege_explain(error, error == -EACCES ? PRIVILEGE_LOOK : PRIVILEGE_ADMIN);
 }
 
 int program_pin(const char *folder, int fd)

@@ -24,9 +24,13 @@ struct program {
  *
  * By id alone the kernel wants CAP_SYS_ADMIN.  So `xlb load` pins programs beside the
  * maps, by a name that has the id in it: without that capability, they are looked for in
- * pin (may be NULL), $XLB_PIN and maps_folders[].
+ * pin (may be NULL), $XLB_PIN and maps_folders[].  -EPERM: it has no pin there; -EACCES: it
+ * has, but this kernel opens none without CAP_BPF.
  */
 int program_open(__u32 id, const char *pin, struct program *program);
+
+/* What an error of program_open() means, and the way out. */
+const char *program_explain(int error);
 
 /*
  * The same for who only wants to know whose it is: the pin's name tells, and need not be
