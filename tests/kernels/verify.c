@@ -243,7 +243,9 @@ static struct bpf_program *program_prepare(struct bpf_object *object, const char
 	{
 		bool is = !strcmp(bpf_program__name(program), name);
 
-		bpf_program__set_type(program, BPF_PROG_TYPE_XDP);
+		/* What `ip` loads without `sec`, from a section that libbpf does not know. */
+		if (bpf_program__type(program) == BPF_PROG_TYPE_UNSPEC)
+			bpf_program__set_type(program, BPF_PROG_TYPE_XDP);
 		bpf_program__set_autoload(program, is);
 		if (is)
 			wanted = program;

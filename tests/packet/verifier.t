@@ -9,4 +9,4 @@ cd "$(dirname "$0")/../.."
 	echo "1..0 # SKIP needs root"
 	exit 0
 }
-exec tests/kernels/verify 300000 bpf/xlb.o bpf/decap.o
+exec tests/kernels/verify 300000 bpf/xlb.o bpf/decap.o bpf/probe.o
