@@ -25,7 +25,12 @@ tap() { # NAME COMMAND...
 		echo "not ok - $name ended early, with status $status" >>"$RESULTS/$name.tap"
 }
 
-tap verifier tests/kernels/verify $INSTRUCTIONS_MAX bpf/xlb.o bpf/decap.o
+# One row of the table.
+privileges() {
+	tests/cli/privilege.t | sed 's/^\(not \)*ok [0-9]* - /&privileges: /'
+}
+
+tap verifier tests/kernels/verify $INSTRUCTIONS_MAX bpf/xlb.o bpf/decap.o bpf/probe.o
 tap load tests/kernels/load.sh
 # Loading takes longest: once for all tests of an object.
 for object in xlb decap; do
@@ -34,6 +39,7 @@ for object in xlb decap; do
 done
 tap net tests/kernels/net.sh
 tap capture tests/net/capture.t
+tap privileges privileges
 
 : >"$RESULTS/done"
 sync
