@@ -3,7 +3,8 @@
 """What guests found, kernel by kernel, as a table: table.py RESULTS RELEASE...
 
 Each RESULTS/RELEASE/*.tap becomes rows: a row is what its lines say before ": ", and ok
-if all of them are; a number ("= 123") or what a kernel has not is a row of its own.
+if all of them are; a number ("= 123") or what a kernel has not is a row of its own, and so
+is a test that was skipped as a whole.
 Exit status 1 where anything is not ok, or has not been run.
 """
 
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 LINE = re.compile(r"(not )?ok\b *\d* *-? *(.*?)(?: # SKIP (.*))?$")
+SKIPPED = re.compile(r"1\.\.0\b *# SKIP (.*)")
 NUMBER = re.compile(r"(.*) = (\d+)$")
 CONSOLE_LINES = 20
 
@@ -32,7 +34,9 @@ class Guest:
     def read(self, tap):
         failed = False
         for line in tap.read_text(errors="replace").splitlines():
-            found = LINE.match(line)
+            found, whole = LINE.match(line), SKIPPED.match(line)
+            if whole:
+                self.rows[tap.stem], self.reasons[tap.stem] = "skipped", whole[1]
             if found:
                 failed = bool(found[1])
                 self.count(failed, found[2], found[3])
