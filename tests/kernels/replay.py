@@ -17,7 +17,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "packet"))
 from bpf import LIBBPF, LOOPBACK, Clock, Program, checked, pinned, possible_cpus  # noqa: E402
-from wire import Wire, cut_in_tag, too_long  # noqa: E402
+from wire import PATIENCE, Wire, cut_in_tag, too_long  # noqa: E402
 
 VERDICTS = ("ABORTED", "DROP", "PASS", "TX", "REDIRECT")
 PINS = "/sys/fs/bpf"
@@ -25,7 +25,7 @@ UNTIL = 5                       # seconds
 SHOWN = 10
 # Tests of what older kernels do not tell.
 NEEDS = {name: ((5, 12), "the MTU of routes, since 5.12")
-         for name in ("corners", "events", "toobig")}
+         for name in ("corners", "events", "monitor", "toobig")}
 LINKS_SINCE = (5, 15)           # BPF_PROG_TEST_RUN with frames that come in by any link
 
 
@@ -122,7 +122,9 @@ class Kernel:
             return program.run(frame, LOOPBACK)
         if ifindex not in self.wires:
             self.wires[ifindex] = Wire(ifindex)
-        return self.wires[ifindex].run(program.descriptor, frame, verdict, out)
+        # Where much is wrong, all of it to come is not to be waited for.
+        patience = PATIENCE if self.faults < SHOWN else 0
+        return self.wires[ifindex].run(program.descriptor, frame, verdict, out, patience)
 
     def run(self, *step):
         # Nor is compared what the test asks about such a frame next.
@@ -159,7 +161,7 @@ class Kernel:
             self.faults += 1
             if self.faults <= SHOWN:
                 self.checks += 1
-                print(f"not ok - {self.name}: {description}")
+                print(f"not ok - {self.name}: {description}", flush=True)
                 self.explain()
         self.wrong = []
 

@@ -103,7 +103,7 @@ class Wire:
                 elif name.endswith("-peer"):
                     found.append((TX if name == self.peer else REDIRECT, data))
 
-    def run(self, program, frame, verdict, out):
+    def run(self, program, frame, verdict, out, patience):
         """The verdict and the frame it left, which are those wanted if it may be so."""
         if self.program != program:
             self.attach(self.ifindex, program)
@@ -112,7 +112,7 @@ class Wire:
         self.mouth.send(frame)
         if verdict == DROP:
             self.mouth.send(LAST)
-        heard, end = self.heard(out), time.monotonic() + PATIENCE
+        heard, end = self.heard(out), time.monotonic() + patience
         while not expected(verdict, out, heard) and time.monotonic() < end:
             heard += self.heard(out)
         if expected(verdict, out, heard):
