@@ -19,6 +19,23 @@ static bool is_merged(const struct court *court, const struct trial *trial)
 	return mtu && trial->view.total > mtu;
 }
 
+struct hop hop_told(const struct trial *trial)
+{
+	const bool same = trial->out_size == trial->in_size &&
+			  !memcmp(trial->out, trial->in, trial->in_size);
+	const bool closed = trial->link == LINK_CLOSED;
+	struct hop hop = world_hop_default();
+
+	if (closed)
+		hop.way = WAY_CLOSED;
+	/* What is never forwarded is none that may not be. */
+	if (trial->verdict == XDP_PASS)
+		hop.way = same || closed ? WAY_LOCAL : WAY_STACK;
+	else if (trial->drops[REASON(no_route)])
+		hop.way = WAY_BLACKHOLE;
+	return hop;
+}
+
 struct end end_by(const struct court *court, const struct trial *trial, const struct hop *hop,
 		  unsigned extra, bool divided)
 {
@@ -28,8 +45,6 @@ struct end end_by(const struct court *court, const struct trial *trial, const st
 	if (hop->way == WAY_BLACKHOLE) {
 		end.fate = FATE_DROPPED;
 		end.reason = REASON(no_route);
-	} else if (hop->way == WAY_ANY) {
-		end.fate = FATE_UNKNOWN;
 	} else if (hop->way != WAY_SEND || !link_takes(court, trial, hop->link)) {
 		return end;
 	} else if (view->hops <= 1) {

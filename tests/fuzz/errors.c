@@ -129,14 +129,17 @@ static struct end relay_end(struct court *court, const struct trial *trial,
 			    const struct address *client)
 {
 	struct hop hop = world_hop(client);
-	struct end end = { .fate = FATE_STACK, .hop = hop };
+	struct end end = { .fate = FATE_STACK };
 
-	if (trial->link == LINK_LO || (trial->link == LINK_CLOSED && hop.way != WAY_ANY))
+	if (trial->link == LINK_LO)
 		return end;
+	if (hop.way == WAY_ANY)
+		hop = hop_told(trial);
+	else if (trial->link == LINK_CLOSED)
+		return end;
+	end.hop = hop;
 	if (hop.way == WAY_BLACKHOLE)
 		end.fate = FATE_DROPPED;
-	else if (hop.way == WAY_ANY)
-		end.fate = FATE_UNKNOWN;
 	else if (hop.way == WAY_SEND && link_takes(court, trial, hop.link))
 		end.fate = FATE_SENT;
 	return end;
@@ -167,8 +170,6 @@ static bool judge_relay(struct court *court, struct trial *trial, unsigned carri
 		return is_dropped(court, trial, REASON(no_route), "relay");
 	court->outcome = "relay";
 	court->reason = REASON_NONE;
-	if (end.fate == FATE_UNKNOWN)
-		return true;
 	memcpy(draft.bytes, trial->in, view->network);
 	put16(draft.bytes + view->network - 2, inner6 ? 0x86dd : 0x0800);
 	header_write(draft.bytes + view->network, inner6, 0, 0,

@@ -114,7 +114,7 @@ bool judge(struct court *court, struct trial *trial)
 	court->connection_maybe = false;
 	court->learnt = false;
 	court->either_count = 0;
-	court->either_out = court->either_maybe = false;
+	court->either_out = false;
 	court->outcome = "";
 	court->reason = REASON_NONE;
 	view_read(&trial->view, trial->in, trial->in_size);

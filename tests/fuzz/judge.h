@@ -39,7 +39,7 @@ struct court {
 	/* Nothing in the frame tells which of these it was: exactly one. */
 	struct backend *either[BACKENDS_MAX];
 	unsigned either_count;
-	bool either_out, either_maybe;
+	bool either_out;
 };
 
 /* True: all is as it may be.  False: court->complaint says what is not. */
@@ -66,8 +66,6 @@ enum fate {
 	FATE_DROPPED,		/* by the reason */
 	FATE_TOO_BIG,
 	FATE_RESOLVED,		/* dr, no neighbour: spent on finding it */
-	FATE_UNTOUCHED,
-	FATE_UNKNOWN,		/* the kernel alone knows */
 };
 
 struct end {
@@ -79,6 +77,10 @@ struct end {
 
 /* Can XDP send by it what came in here? */
 bool link_takes(const struct court *court, const struct trial *trial, enum link link);
+
+/* Where only the kernel knows the way, what became of the frame tells which of the few there
+ * are it was: the default route, up, to the balancer itself, or none. */
+struct hop hop_told(const struct trial *trial);
 
 /* The end of a packet that goes by this hop; `extra`: bytes that are put before it. */
 struct end end_by(const struct court *court, const struct trial *trial, const struct hop *hop,

@@ -146,6 +146,14 @@ static void hop_place(struct hop *hop, bool v6, enum place place, unsigned host)
 		hop->way = WAY_STACK;
 }
 
+struct hop world_hop_default(void)
+{
+	struct hop hop = { .mtu = LINK_MTU };
+
+	hop_by(&hop, LINK_LEFT, client_router, true);
+	return hop;
+}
+
 struct hop world_hop(const struct address *to)
 {
 	struct hop hop = { .mtu = LINK_MTU };
@@ -164,7 +172,7 @@ struct hop world_hop(const struct address *to)
 		if (to->bytes[5] == PLACE_FAR + 1)
 			hop_by(&hop, LINK_RIGHT, backend_router, true);
 	} else {
-		hop_by(&hop, LINK_LEFT, client_router, true);
+		hop = world_hop_default();
 	}
 	return hop;
 }

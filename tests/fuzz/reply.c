@@ -5,8 +5,6 @@
 
 #include "judge.h"
 
-static const char unknown[] = "reply, by a way unknown";
-
 /* What an answer may become: whom the client sees, and for nat who the client is. */
 struct option {
 	struct address vip;
@@ -57,14 +55,11 @@ static bool option_judge(struct court *court, struct trial *trial, const struct 
 	struct end end;
 
 	court->reason = REASON_NONE;
-	/* The kernel is asked for the way from the VIP, too. */
-	if (hop.way == WAY_ANY || world_hop(&option->vip).way == WAY_ANY) {
-		court->outcome = unknown;
-		court->reason = reason_counted(court, trial);
-		return true;
-	}
 	if (trial->link == LINK_LO)
 		hop.way = WAY_STACK;
+	/* The kernel is asked for the way from the VIP, too. */
+	else if (hop.way == WAY_ANY || world_hop(&option->vip).way == WAY_ANY)
+		hop = hop_told(trial);
 	else if (trial->link == LINK_CLOSED)
 		hop.way = WAY_CLOSED;
 	if (!option->translated && (hop.way == WAY_LOCAL || hop.way == WAY_CLOSED))
@@ -142,9 +137,7 @@ static bool option_stands(struct court *court, struct trial *trial, const struct
 {
 	if (!option_judge(court, trial, option))
 		return false;
-	court->either_maybe = !strcmp(court->outcome, unknown);
-	if (strcmp(court->outcome, "reply") != 0 && strcmp(court->outcome, "nat reply") != 0 &&
-	    !court->either_maybe)
+	if (strcmp(court->outcome, "reply") != 0 && strcmp(court->outcome, "nat reply") != 0)
 		return true;
 	memcpy(court->either, owners->backends, sizeof(court->either));
 	court->either_count = owners->count;

@@ -173,7 +173,7 @@ static bool either_counted(struct fuzz *fuzz, unsigned bytes)
 			more++;
 		}
 	}
-	return more == 1 || !court->either_count || (court->either_maybe && !more) ||
+	return more == 1 || !court->either_count ||
 	       complain(court, "counted for %u backends", more);
 }
 

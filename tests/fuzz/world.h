@@ -131,6 +131,8 @@ void world_forget_hops(struct world *world);
 int world_change(struct world *world, struct random *random);
 
 struct hop world_hop(const struct address *to);
+/* By the default route. */
+struct hop world_hop_default(void);
 const __u8 *link_mac(enum link link);
 void place_mac(bool v6, enum place place, unsigned host, __u8 *mac);
 
