@@ -7,7 +7,8 @@
  *	fuzz.c		rounds of frames, failures, replays
  *	world.c		what is configured, by xlb(8) (services.c, rules.c), and in what
  *			(network.c, maps.c)
- *	grammar.c	which frames come (spec.c: their bytes, mutate.c: what is done to them)
+ *	grammar.c	which frames come (spec.c, headers.c: their bytes, mutate.c: what is
+ *			done to them)
  *	packet.c	a frame read
  *	memory.c	what is known of flows
  *	judge.c		what may become of a frame (forward.c, attempt.c, reply.c, errors.c)

@@ -238,7 +238,7 @@ static void make_echo(struct grammar *grammar, struct frame *frame)
 static void make_stranger(struct grammar *grammar, struct frame *frame)
 {
 	static const unsigned types[] = { 0x0806, 0x88cc, 0x8035, 0x0600, 46 };
-	static const __u8 protocols[] = { 1, 2, 4, 41, 47, 50, 58, 59, 89, 132 };
+	static const __u8 protocols[] = { 1, 2, 4, 41, 47, 50, 51, 58, 59, 89, 132 };
 	struct random *random = &grammar->random;
 	struct flow flow = asked(grammar);
 
@@ -252,9 +252,24 @@ static void make_stranger(struct grammar *grammar, struct frame *frame)
 		put16(frame->bytes + 12, types[random_below(random, 5)]);
 		break;
 	case 1:
-		frame->bytes[flow.source.v6 ? 20 : 23] = protocols[random_below(random, 10)];
+		frame->bytes[flow.source.v6 ? 20 : 23] = protocols[random_below(random, sizeof(protocols))];
 		break;
 	}
+}
+
+/* What a service would take, were it not behind a header that xlb does not see through:
+ * IPsec's, mobility, HIP, shim6, or one of nobody's. */
+static void make_foreign(struct grammar *grammar, struct frame *frame)
+{
+	static const __u8 headers[] = { PROTOCOL_AUTHENTICATION, PROTOCOL_AUTHENTICATION, 50, 135,
+					139, 140, 253 };
+	struct random *random = &grammar->random;
+	struct spec spec = { .flow = asked(grammar), .tcp_flags = tcp_flags(random) };
+
+	frame->production = "packet behind a foreign header";
+	spec_decorate(&spec, random);
+	spec.foreign = headers[random_below(random, sizeof(headers))];
+	spec_write(&spec, random, frame);
 }
 
 static void make_again(struct grammar *grammar, struct frame *frame)
@@ -276,7 +291,7 @@ static const struct {
 } productions[] = {
 	{ 44, make_packet },	    { 16, make_answer }, { 4, make_unasked },
 	{ 12, make_error_sent },    { 8, make_error_answer }, { 5, make_echo },
-	{ 7, make_stranger },	    { 4, make_again },
+	{ 6, make_stranger },	    { 2, make_foreign }, { 3, make_again },
 };
 
 void grammar_next(struct grammar *grammar, struct frame *frame)

@@ -23,6 +23,7 @@ struct spec {
 	unsigned tags;		/* VLAN tags, 0 to 3 */
 	unsigned options;	/* words of IPv4 options, 0 to 10 */
 	unsigned extensions;	/* IPv6 extension headers */
+	__u8 foreign;		/* protocol of a header that xlb does not see through; 0: none */
 	bool fragment;
 	unsigned offset;	/* of the fragment, in 8 bytes */
 	bool more;
@@ -55,8 +56,14 @@ void grammar_saw(struct grammar *grammar, const struct frame *in, const __u8 *ou
 		 unsigned out_size, const char *outcome);
 
 /* The packet, from its Ethernet header on. */
-void spec_write(struct spec *spec, struct random *random, struct frame *frame);
+void spec_write(const struct spec *spec, struct random *random, struct frame *frame);
 void spec_decorate(struct spec *spec, struct random *random);
+
+/* All headers up to the transport header; the bytes they take.  Once the packet is whole,
+ * ip_end() says how many it has. */
+unsigned ip_begin(const struct spec *spec, struct random *random, __u8 *at);
+void ip_end(__u8 *at, unsigned length);
+void noise_write(struct random *random, __u8 *at, unsigned bytes);
 
 /* An ICMP message about what is quoted. */
 void error_write(struct grammar *grammar, struct frame *frame, bool v6,

@@ -114,6 +114,6 @@ bool is_told_too_big(struct court *court, struct trial *trial, unsigned mtu)
 	put16(icmp + 2, 0);
 	put32(icmp + 4, view->v6 && mtu < 1280 ? 1280 : mtu);
 	memcpy(icmp + 8, trial->in + view->network, quoted);
-	icmp_finish(icmp, view->v6, 8 + quoted);
+	icmp_finish(icmp, draft.bytes + view->network, 8 + quoted);
 	return draft_same(court, trial, &draft, &end, "too big");
 }

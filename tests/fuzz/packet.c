@@ -279,13 +279,14 @@ __u16 sum_checksum(unsigned sum)
 	return ~(sum ?: 0xffff);
 }
 
-void icmp_finish(__u8 *icmp, bool v6, unsigned length)
+void icmp_finish(__u8 *icmp, const __u8 *ip, unsigned length)
 {
+	const bool v6 = ip[0] >> 4 == 6;
 	unsigned sum;
 
 	put16(icmp + 2, 0);
 	sum = sum_words(icmp, length);
 	if (v6)
-		sum = sum_add(sum, sum_pseudo(icmp - 32, true, PROTOCOL_ICMPV6, length));
+		sum = sum_add(sum, sum_pseudo(ip + 8, true, PROTOCOL_ICMPV6, length));
 	put16(icmp + 2, sum_checksum(sum));
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
-#define FRAME_MAX 4096
+#define FRAME_MAX 5120
 #define ETHERNET 14
 #define TAGS_MAX 2		/* that xlb sees through, as xlb(7) says */
 #define EXTENSIONS_MAX 7	/* the same of extension headers */
@@ -23,6 +23,7 @@ enum {
 	PROTOCOL_IPV6 = 41,
 	PROTOCOL_ROUTING = 43,
 	PROTOCOL_FRAGMENT = 44,
+	PROTOCOL_AUTHENTICATION = 51,
 	PROTOCOL_ICMPV6 = 58,
 	PROTOCOL_OPTIONS = 60,
 };
@@ -143,7 +144,7 @@ unsigned sum_pseudo(const __u8 *addresses, bool v6, __u8 protocol, unsigned leng
 /* The checksum of data that sums up to `sum`, without the field itself. */
 __u16 sum_checksum(unsigned sum);
 
-/* Makes the checksum of an ICMP message that its IP header precedes. */
-void icmp_finish(__u8 *icmp, bool v6, unsigned length);
+/* Makes the checksum of an ICMP message in the packet that begins at `ip`. */
+void icmp_finish(__u8 *icmp, const __u8 *ip, unsigned length);
 
 #endif
