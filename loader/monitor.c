@@ -174,6 +174,9 @@ static enum status cmd_monitor(struct context *context, struct args *args)
 
 	if (wishes_take(args, &monitor, &service, &backend))
 		return STATUS_USAGE;
+	/* The next line would wait for ever, and what others show as JSON be lost. */
+	if (context->output.batch)
+		return args_fail(args, STATUS_USAGE, "no line of a batch: it does not end");
 	/* Each line is a document of its own. */
 	context->output.json = false;
 	status = monitor_open(&monitor);

@@ -330,6 +330,7 @@ def check_batch(seen):
             (1, "service help", "xlb: -:3: service: help: no line of a batch, see `xlb service "
                                 "help`"),
             (1, "backend del -h", "xlb: -:3: backend del: help: no line of a batch"),
+            (1, "monitor drop", "xlb: -:3: monitor: no line of a batch: it does not end"),
             (1, "service del 192.0.2.2:*/udp\0 # and", "xlb: -:3: a NUL byte: not a line of "
                                                        "text")):
         done = xlb("-batch", "-", text=f"# a comment\n\n{line}\n")
