@@ -126,14 +126,14 @@ static bool probe_once(const struct probe *probe)
 	return up;
 }
 
-/* A command of one line. */
+/* One command, and nothing else. */
 static bool is_down(const struct said *said)
 {
-	static const char begins[] = "backend change 127.0.0.1:";
+	char line[128];
 
-	return !strncmp(said->out, begins, strlen(begins)) &&
-	       strstr(said->out, " service " SERVICE " health down\n") &&
-	       strchr(said->out, '\n') == said->out + said->out_size - 1;
+	snprintf(line, sizeof(line), "backend change 127.0.0.1:%u service " SERVICE " health down\n",
+		 server.port);
+	return said->out_size == strlen(line) && !memcmp(said->out, line, said->out_size);
 }
 
 /* With what is said kept. */

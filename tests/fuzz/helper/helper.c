@@ -23,24 +23,49 @@ static const char beginning[] =
 	"backend add 10.0.0.9 service 192.0.2.2:*/udp health down\n"
 	"backend add [fd00::1] service [2001:db8::1]:80/tcp\n";
 
-static bool wants_json(const char *const *words)
+/* How many documents are to be printed. */
+enum json { JSON_NONE, JSON_ONE, JSON_EACH_LINE };
+
+static enum json json_wanted(const char *const *words)
 {
-	bool json = false;
+	bool json = false, batch = false;
 
 	for (; *words && **words == '-'; words++) {
 		json |= !strcmp(*words, "-j") || !strcmp(*words, "-p");
-		if (!strcmp(*words, "-n") || !strcmp(*words, "-pin") || !strcmp(*words, "-batch"))
+		batch |= !strcmp(*words, "-batch");
+		if (words[1] && (!strcmp(*words, "-n") || !strcmp(*words, "-pin") ||
+				 !strcmp(*words, "-batch")))
 			words++;
 	}
-	return json;
+	if (!json)
+		return JSON_NONE;
+	return *words && !batch && !strcmp(*words, "monitor") ? JSON_EACH_LINE : JSON_ONE;
 }
 
-static bool is_json(const struct said *said)
+/* The document that begins there, up to the end of its line; its bytes, 0: there is none.  An
+ * event is an object. */
+static size_t document_size(const char *text, size_t size, enum json wanted)
 {
-	json_t *document = json_loadb(said->out, said->out_size, 0, NULL);
+	json_error_t error;
+	json_t *document = json_loadb(text, size, JSON_DISABLE_EOF_CHECK, &error);
+	const bool right = document && (wanted == JSON_ONE || json_is_object(document));
+	const size_t end = error.position;
 
 	json_decref(document);
-	return document;
+	return right && end < size && text[end] == '\n' ? end + 1 : 0;
+}
+
+static bool is_json(const struct said *said, enum json wanted)
+{
+	size_t at = 0, size;
+	unsigned count = 0;
+
+	for (; at < said->out_size; at += size, count++) {
+		size = document_size(said->out + at, said->out_size - at, wanted);
+		if (!size)
+			return false;
+	}
+	return wanted == JSON_EACH_LINE || count == 1;
 }
 
 /* What any writer leaves, others can read, and have nothing to repair. */
@@ -55,10 +80,12 @@ static void maps_judge(const struct said *said)
 
 static void output_judge(const struct said *said, int status, const char *const *words)
 {
+	const enum json wanted = json_wanted(words);
+
 	holds(is_text(said->out, said->out_size), "the output is lines of text", said);
-	if (!status && wants_json(words) && strncmp(said->out, "Usage: ", 7) &&
+	if (!status && wanted && strncmp(said->out, "Usage: ", 7) &&
 	    strncmp(said->out, "xlb ", 4))
-		holds(is_json(said), "-j is one document", said);
+		holds(is_json(said, wanted), "-j is one document, of a monitor one a line", said);
 }
 
 int helper_run(struct said *said, const char *const *words)

@@ -404,3 +404,9 @@ int kernel_rename(const char *from, const char *to)
 	(void)to;
 	return refused();
 }
+
+int kernel_inotify_init1(int flags)
+{
+	(void)flags;
+	return refused();
+}

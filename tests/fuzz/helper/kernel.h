@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 struct ifaddrs;
+struct mnl_socket;
 
 /* The one file that there is to be read, besides the pinned maps. */
 #define KERNEL_FILE "FILE"
@@ -35,5 +36,7 @@ int kernel_rmdir(const char *path);
 int kernel_unlink(const char *path);
 int kernel_rename(const char *from, const char *to);
 int kernel_getifaddrs(struct ifaddrs **list);
+int kernel_inotify_init1(int flags);
+int kernel_mnl_socket_close(struct mnl_socket *socket);
 
 #endif

@@ -15,7 +15,9 @@ FUZZ_OF_HELPER = grammar batch restore
 FUZZ_TARGETS = $(FUZZ_OF_HELPER) words probe answer
 FUZZERS = $(FUZZ_TARGETS:%=$(FUZZ_FOLDER)/%.fuzz)
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(FUZZ_FOLDER)/%.replay)
-FUZZ_PARTS_HELPER = $(filter-out netlink% clock monitor%,$(notdir $(LOADER_SOURCES:.c=))) \
+# What surroundings.c stands for.
+FUZZ_SURROUNDINGS = netlink% clock $(addprefix monitor_,event hop link watch)
+FUZZ_PARTS_HELPER = $(filter-out $(FUZZ_SURROUNDINGS),$(notdir $(LOADER_SOURCES:.c=))) \
 	kernel surroundings helper said
 FUZZ_PARTS_words = words args endpoint said
 FUZZ_PARTS_probe = probe_config probe_line words args endpoint maps privilege kernel said
@@ -24,7 +26,8 @@ FUZZ_PARTS_answer = probe_http probe_check probe_loop probe_health probe_line wo
 $(foreach target,$(FUZZ_OF_HELPER),$(eval FUZZ_PARTS_$(target) = $(FUZZ_PARTS_HELPER)))
 FUZZ_LINK = $(shell pkg-config --libs $(LIBRARIES) libcurl)
 # What a kernel in memory answers; main() is the fuzzer's.
-FUZZ_RENAMES = $(foreach name,open fopen flock access mkdir rmdir unlink rename getifaddrs,\
+FUZZ_RENAMES = $(foreach name,open fopen flock access mkdir rmdir unlink rename getifaddrs inotify_init1 \
+	mnl_socket_close,\
 	--redefine-sym $(name)=kernel_$(name)) --redefine-sym main=xlb_main
 
 vpath %.c loader $(FUZZ_FOLDER)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "args.h"
 #include "helper.h"
@@ -11,7 +12,8 @@ void holds(bool so, const char *what, const struct said *said)
 {
 	if (so)
 		return;
-	fprintf(stderr, "does not hold: %s\n--- stdout:\n%s--- stderr:\n%s---\n", what,
+	/* stderr may be what is being judged. */
+	dprintf(STDERR_FILENO, "does not hold: %s\n--- stdout:\n%s--- stderr:\n%s---\n", what,
 		said ? said->out : "", said ? said->error : "");
 	abort();
 }
