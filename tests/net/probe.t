@@ -84,6 +84,14 @@ serve_tls() { # NETNS
 				listen [::]:80 ipv6only=on;
 				location /healthz { return 200 "all is well"; }
 				location /busy { return 503; }
+				# In chunks of which none ends where the prober does.
+				location /large/ {
+					root $WORK;
+					sendfile off;
+					output_buffers 1 5000;
+					ssi on;
+					ssi_types *;
+				}
 			}
 			$(tls_server other.test default_server)
 			$(tls_server www.test '')
@@ -127,6 +135,23 @@ check_http() {
 	fails_by 'status 400' http port 443
 	answers tcp
 	fails_by 'connect: Connection refused' tcp port 82
+}
+
+# The first 64 KiB of a gigabyte: one text ends there, the other a byte later.
+large() {
+	mkdir "$WORK/large"
+	for text in near farr; do
+		truncate -s 1G "$WORK/large/$text"
+	done
+	printf near | dd of="$WORK/large/near" bs=1 seek=65532 conv=notrunc status=none
+	printf farr | dd of="$WORK/large/farr" bs=1 seek=65533 conv=notrunc status=none
+}
+
+check_large() {
+	answers http path /large/near match near
+	answers http path /large/farr match far
+	fails_by 'status 200, but no "farr" in the first 64 KiB' \
+		http path /large/farr match farr
 }
 
 check_tls() {
@@ -190,6 +215,8 @@ ok "a host is backend of four services" xlb -batch "$WORK/batch"
 service=$WEB
 backend=$(backend4 1):80
 check_http
+large
+check_large
 service=$WEB6
 backend=[$(backend6 1)]:80
 check_http
