@@ -14,7 +14,7 @@
 #define ICMPV6_ECHO_REPLY 129
 
 /* A verdict, or ECHO_ANSWER. */
-#define ECHO_ANSWER -1
+#define ECHO_ANSWER (-1)
 
 /* Where it is not for us, or wants more than a swap, the kernel may know what to do. */
 static __always_inline int echo_admit(struct xdp_md *ctx, const union shape *shape,

@@ -3,7 +3,7 @@
 #ifndef XLB_TEST_PASSES_H
 #define XLB_TEST_PASSES_H
 
-#define use(map) asm volatile("" : : "r"(&map))
+#define use(map) asm volatile("" : : "r"(&(map)))
 
 SEC("xdp")
 int xlb_xdp(void *context)

@@ -11,7 +11,8 @@
 # unusedStructMember: headers of packets.  The bench's results come from its judge, by
 # pointer (uninitvar).  A fuzzer without memory ends.  It stumbles over compound literals
 # in ?: (internalAstError), and that error(3) ends a program it does not know.  What it has
-# to say of bpf/ is of GNU C's void pointers.
+# to say of bpf/, in which it was asked once, is of GNU C's void pointers, of local names that
+# are a function's, too, and of the order in which that is written which others read.
 # shellcheck disable=SC2086 # flags and a list
 found=$(cppcheck -q -j$JOBS --std=c11 --language=c --error-exitcode=1 \
 	--enable=warning,style,performance,portability \

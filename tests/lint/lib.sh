@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.." || exit
 # shellcheck disable=SC2034 # for those that read this
 {
 	SOURCES=$(find loader tests -name '*.c' ! -name '*.bpf.c' | sort)
+	OBJECTS=$(find bpf tests -name '*.bpf.c' | sort)
 	# Two strings, no matter which.
 	INCLUDES='-Iloader -Ibpf -DXLB_VERSION=__FILE__ -DXLB_OBJECT_PATH=__FILE__'
 	JOBS=2
