@@ -172,7 +172,9 @@ def check_probes(case, folder):
     kind, step, last = case
     words = ["-once", os.path.join(folder, "probe.conf")]
     with open(words[1], "w", encoding="ascii") as file:
-        file.write(f"probe {WEB} {kind}\n".replace("JUDGE", os.path.join(folder, "judge.sh")))
+        # Nor is a machine that is busy to blame.
+        file.write(f"probe {WEB} {kind} interval 60 timeout 30\n"
+                   .replace("JUDGE", os.path.join(folder, "judge.sh")))
     with open(os.path.join(folder, "judge.sh"), "w", encoding="ascii") as file:
         file.write("[ $1 = 127.0.0.1 ] || exit 2\n")
     done, count = attempt(words, "", 0, PROBE)
