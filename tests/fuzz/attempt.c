@@ -19,13 +19,15 @@ static bool is_merged(const struct court *court, const struct trial *trial)
 	return mtu && trial->view.total > mtu;
 }
 
-struct hop hop_told(const struct trial *trial)
+struct hop hop_told(const struct trial *trial, const struct address *to)
 {
 	const bool same = trial->out_size == trial->in_size &&
 			  !memcmp(trial->out, trial->in, trial->in_size);
 	const bool closed = trial->link == LINK_CLOSED;
-	struct hop hop = world_hop_default();
+	struct hop hop = world_hop(to);
 
+	if (hop.way == WAY_ANY)
+		hop = world_hop_default();
 	if (closed)
 		hop.way = WAY_CLOSED;
 	/* What is never forwarded is none that may not be. */

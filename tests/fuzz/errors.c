@@ -134,7 +134,7 @@ static struct end relay_end(struct court *court, const struct trial *trial,
 	if (trial->link == LINK_LO)
 		return end;
 	if (hop.way == WAY_ANY)
-		hop = hop_told(trial);
+		hop = hop_told(trial, client);
 	else if (trial->link == LINK_CLOSED)
 		return end;
 	end.hop = hop;

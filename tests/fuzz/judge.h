@@ -80,7 +80,7 @@ bool link_takes(const struct court *court, const struct trial *trial, enum link 
 
 /* Where only the kernel knows the way, what became of the frame tells which of the few there
  * are it was: the default route, up, to the balancer itself, or none. */
-struct hop hop_told(const struct trial *trial);
+struct hop hop_told(const struct trial *trial, const struct address *to);
 
 /* The end of a packet that goes by this hop; `extra`: bytes that are put before it. */
 struct end end_by(const struct court *court, const struct trial *trial, const struct hop *hop,

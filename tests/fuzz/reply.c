@@ -59,7 +59,7 @@ static bool option_judge(struct court *court, struct trial *trial, const struct 
 		hop.way = WAY_STACK;
 	/* The kernel is asked for the way from the VIP, too. */
 	else if (hop.way == WAY_ANY || world_hop(&option->vip).way == WAY_ANY)
-		hop = hop_told(trial);
+		hop = hop_told(trial, to);
 	else if (trial->link == LINK_CLOSED)
 		hop.way = WAY_CLOSED;
 	if (!option->translated && (hop.way == WAY_LOCAL || hop.way == WAY_CLOSED))
