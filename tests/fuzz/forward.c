@@ -15,8 +15,11 @@ static bool flow_stays(const struct court *court, const struct trial *trial,
 	if (!backend || backend->life != known->life || backend->state == XLB_DOWN ||
 	    !backend->state)
 		return false;
-	return !trial->view.opening ||
-	       (known->change == court->memory->change && !known->closing);
+	if (!trial->view.opening)
+		return true;
+	if (known->closing || (known->service->mode == XLB_NAT && court->memory->closed_unseen))
+		return false;
+	return known->change == court->memory->change;
 }
 
 static bool may_go_to(const struct backend *backend, const struct trial *trial,

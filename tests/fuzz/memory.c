@@ -85,6 +85,7 @@ void memory_clear(struct memory *memory)
 	table_clear(memory->known);
 	table_clear(memory->answers);
 	table_clear(memory->fragments);
+	memory->closed_unseen = false;
 }
 
 struct known *memory_known(struct memory *memory, const struct flow *flow)

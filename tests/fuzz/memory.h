@@ -29,6 +29,7 @@ struct answer {
 struct memory {
 	struct table *known, *answers, *fragments;
 	unsigned change;		/* of the configuration */
+	bool closed_unseen;		/* some flow of mode nat, nobody can tell which */
 };
 
 int memory_open(struct memory *memory);

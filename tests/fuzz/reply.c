@@ -187,11 +187,12 @@ static bool judge_untold(struct court *court, struct trial *trial, const struct 
 	const struct answer answer = { .restored = flow_seen(trial) };
 	struct option option = option_by(&answer, &trial->view.flow);
 	struct flow asked = flow_turned(&answer.restored);
-	const struct known *known;
+	struct known *known;
 
 	court->reason = reason_counted(court, trial);
 	if (court->reason != REASON_NONE) {
 		court->outcome = "dropped";
+		court->memory->closed_unseen |= trial->view.closing && !trial->error;
 		return untold_reason(trial, court->reason);
 	}
 	/* A later fragment does not show its ports. */
@@ -204,8 +205,12 @@ static bool judge_untold(struct court *court, struct trial *trial, const struct 
 		asked.source_port = option.client_port = 0;
 		known = memory_known(court->memory, &asked);
 	}
-	return known && known->service->mode == XLB_NAT &&
-	       option_stands(court, trial, &option, owners);
+	if (!known || known->service->mode != XLB_NAT ||
+	    !option_stands(court, trial, &option, owners))
+		return false;
+	if (trial->view.closing && !trial->error)
+		known->closing = true;
+	return true;
 }
 
 /* No record that we know of, and the address alone has to do. */
