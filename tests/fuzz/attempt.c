@@ -217,6 +217,9 @@ static bool answer_taken(struct court *court, const struct flow *flow,
 
 	if (old && alive && (!old->backend->state || old->life != old->backend->life))
 		return false;
+	/* A backend that has come to be of several services had nothing to record before. */
+	if (old && alive && old->change != court->memory->change)
+		return false;
 	return old && !flow_same(&old->restored, &restored);
 }
 
@@ -265,6 +268,7 @@ static bool learn(struct court *court, struct trial *trial, const struct attempt
 	answer->restored = flow_turned(flow);
 	answer->backend = attempt->backend;
 	answer->life = attempt->backend->life;
+	answer->change = memory->change;
 	return true;
 }
 

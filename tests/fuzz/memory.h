@@ -23,7 +23,7 @@ struct answer {
 	struct flow flow;		/* key */
 	struct flow restored;		/* as the client is to see it */
 	struct backend *backend;
-	unsigned life;
+	unsigned life, change;		/* as with struct known */
 };
 
 struct memory {
