@@ -181,6 +181,7 @@ fuzz: deps
 # With PARTS=helper or PARTS=object on one of them alone.
 coverage: deps
 	@tests/deps.sh $(COVERAGE_PACKAGES)
+	@$(MAKE) --no-print-directory all
 	tests/coverage/run $(PARTS)
 
 # Errors of memory, in the tests that do without traffic.
