@@ -3,9 +3,6 @@
  * Takes a probe to the backend that its mark names, the way that traffic for the VIP goes
  * there: the packet as it is to the backend's MAC address (dr), or within another one
  * (ipip, gue).  It stands at the egress of a device that probes alone are routed to.
- *
- * Packets are read and written by calls: Linux 5.10 and 6.1 let nobody compare pointers to
- * them who has no CAP_PERFMON.
  */
 #include "probe_mark.h"
 #include "tunnel.h"
@@ -20,20 +17,13 @@ static __always_inline bool source_set(const struct xlb_config *config, const bo
 /* What of an inner packet its outer header shows; 0 where it is too short to tell. */
 static __always_inline __u8 inner_traffic(struct __sk_buff *skb)
 {
-	__be32 first;
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const struct iphdr *ip4 = data + sizeof(struct ethernet_header);
 
-	if (bpf_skb_load_bytes(skb, sizeof(struct ethernet_header), &first, sizeof(first)))
+	if ((void *)(ip4 + 1) > end)
 		return 0;
-	return bpf_ntohl(first) >> (skb->protocol == bpf_htons(ETH_P_IPV6) ? 20 : 16);
-}
-
-/* Writes what comes before the inner packet. */
-static __always_inline bool probe_write(struct __sk_buff *skb, __be16 type, const void *outer,
-					__u32 length)
-{
-	return !bpf_skb_store_bytes(skb, offsetof(struct ethernet_header, type), &type,
-				    sizeof(type), 0) &&
-	       !bpf_skb_store_bytes(skb, sizeof(struct ethernet_header), outer, length, 0);
+	return skb->protocol == bpf_htons(ETH_P_IPV6) ? bpf_ntohl(*(const __be32 *)ip4) >> 20
+						       : ip4->tos;
 }
 
 /* Puts the outer headers in front, made by the functions that traffic has. */
@@ -43,16 +33,21 @@ static __always_inline bool probe_push(struct __sk_buff *skb, const struct tunne
 	const __u32 header = outer6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	const __u32 extra = tunnel->port ? sizeof(struct gue_header) : 0;
 	__u64 flags = outer6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
-	const __be16 type = outer6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
-	__u64 outer[(sizeof(struct ipv6hdr) + sizeof(struct gue_header) + 7) / 8] = {};
+	struct ethernet_header *ethernet;
+	void *end, *outer;
 
 	if (extra)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
 	if (bpf_skb_adjust_room(skb, header + extra, BPF_ADJ_ROOM_MAC, flags))
 		return false;
+	ethernet = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	outer = ethernet + 1;
+	if (outer + header + sizeof(struct gue_header) > end)
+		return false;
+	ethernet->type = outer6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
 	outer_fill(outer, tunnel, outer6);
-	return extra ? probe_write(skb, type, outer, header + sizeof(struct gue_header))
-		     : probe_write(skb, type, outer, header);
+	return true;
 }
 
 static __always_inline bool probe_encapsulate(struct __sk_buff *skb,

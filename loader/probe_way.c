@@ -88,9 +88,11 @@ static enum status way_make(struct way *way, const struct maps *maps)
 	if (error)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: %s: no such file", path);
 	error = program_load(way, path, maps);
+	/* -EACCES is the verifier's: older ones let nobody else compare pointers. */
 	if (error)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: %s: %s", path,
-				 privilege_explain(error, PRIVILEGE_CHANGE));
+				 privilege_explain(error, error == -EACCES ? PRIVILEGE_LOAD :
+							 PRIVILEGE_CHANGE));
 	ifindex = route_device_make();
 	if (ifindex < 0)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: making the device %s: %s", DEVICE,

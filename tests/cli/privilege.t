@@ -32,6 +32,8 @@ KERNEL = tuple(int(re.match(r"\d+", each)[0]) for each in os.uname().release.spl
 ROOT = ("bpf", "net_admin", "perfmon", "sys_admin", "dac_override")
 LOOK = "" if KERNEL >= (5, 19) else "bpf"
 CHANGE, LOAD = "bpf net_admin", "bpf net_admin perfmon"
+# Linux 5.10 lets no other program compare pointers.
+VIA_VIP = CHANGE if KERNEL >= (6, 1) else LOAD
 STOPPED = "timeout --preserve-status 60"
 SIZES = "services 4 backends 12 slots 8192 flows 64".split()
 STATE = f"""\
@@ -431,15 +433,15 @@ def check_probe_vip():
         file.write("probe 192.0.2.2:80/tcp tcp timeout 0.1 via vip\n")
     prober = "xlb-probe -once /run/vip.probe"
     before = seen(), world.sh("ip", "rule")
-    for less in CHANGE.split():
-        done = run(prober, " ".join(set(CHANGE.split()) - {less}))
+    for less in VIA_VIP.split():
+        done = run(prober, " ".join(set(VIA_VIP.split()) - {less}))
         tap.ok(done.returncode == 2 and done.stderr.startswith("xlb-probe: via vip: ") and
                one_line(done, "xlb-probe") and f"CAP_{less.upper()} is missing" in done.stderr,
                f"{prober}: {less} is wanted", done.returncode, done.stderr)
-    done = run(prober, CHANGE)
+    done = run(prober, VIA_VIP)
     tap.equal((done.returncode, done.stdout, done.stderr.count("missing")),
               (0, "backend change 10.0.0.3:80 service 192.0.2.2:80/tcp health down\n", 0),
-              "and both are enough")
+              f"and {VIA_VIP} is enough")
     tap.equal((seen(), world.sh("ip", "rule")), before, "nothing has changed")
 
 
