@@ -88,7 +88,7 @@ static enum status way_make(struct way *way, const struct maps *maps)
 	if (error)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: %s: no such file", path);
 	error = program_load(way, path, maps);
-	/* -EACCES is the verifier's: older ones let nobody else compare pointers. */
+	/* -EACCES is the verifier's: older ones want more (xlb-probe(8)). */
 	if (error)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: %s: %s", path,
 				 privilege_explain(error, error == -EACCES ? PRIVILEGE_LOAD :
