@@ -188,7 +188,7 @@ static bool quote_read(struct trial *trial)
 	struct flow *flow = &view->flow;
 	const __u8 *ports;
 
-	view_read_quoted(&quote, trial->in, view->end, trial->quoted, view->v6);
+	view_read_quoted(&quote, view, trial->in, trial->quoted);
 	if (!quote.transport || quote.transport + 8 > view->end)
 		return false;
 	ports = trial->in + quote.transport;

@@ -163,7 +163,7 @@ static bool extension_read(struct view *view, const __u8 *frame, unsigned size)
 			return false;
 		}
 	}
-	if (view->transport - view->network + length > TRANSPORT_MAX)
+	if (view->transport - view->begin + length > TRANSPORT_MAX)
 		return false;
 	if (view->room < length) {
 		view->kind = KIND_CUT;
@@ -224,6 +224,7 @@ void view_read(struct view *view, const __u8 *frame, unsigned size)
 			return;
 		type = get16(frame + view->network - 2);
 	}
+	view->begin = view->network;
 	view->tagged = tags;
 	view->v6 = type == TYPE_IPV6;
 	if (view->v6)
@@ -233,18 +234,19 @@ void view_read(struct view *view, const __u8 *frame, unsigned size)
 	view->end = view->network + view->total < size ? view->network + view->total : size;
 }
 
-void view_read_quoted(struct view *view, const __u8 *frame, unsigned size, unsigned network,
-		      bool v6)
+void view_read_quoted(struct view *view, const struct view *error, const __u8 *frame,
+		      unsigned network)
 {
 	const __u8 *ip = frame + network;
+	const bool v6 = error->v6;
 	__u8 *protocol = &view->flow.protocol;
 
-	*view = (struct view){ .network = network, .v6 = v6, .room = 65535 };
+	*view = (struct view){ .begin = error->begin, .network = network, .v6 = v6, .room = 65535 };
 	addresses_read(view, ip);
 	*protocol = ip[v6 ? 6 : 9];
 	view->transport = network + (v6 ? 40 : (ip[0] & 15) * 4);
 	for (int i = 0; v6 && i < EXTENSIONS_MAX && is_extension(*protocol); i++)
-		if (!extension_read(view, frame, size))
+		if (!extension_read(view, frame, error->end))
 			break;
 	if (view->kind == KIND_LATER || (*protocol != PROTOCOL_TCP && *protocol != PROTOCOL_UDP))
 		view->transport = 0;

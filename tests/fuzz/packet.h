@@ -61,7 +61,8 @@ enum {
 struct view {
 	enum kind kind;
 	bool v6, tagged;
-	unsigned network;	/* offsets in the frame */
+	unsigned begin;		/* offsets in the frame: of IP, that of the error if it is quoted */
+	unsigned network;
 	unsigned transport;
 	unsigned header;	/* bytes of the IP header, without extension headers */
 	unsigned total;		/* bytes of the IP packet, by its own word */
@@ -128,11 +129,11 @@ bool address_impossible(const struct address *address);
 /* Reads the frame. */
 void view_read(struct view *view, const __u8 *frame, unsigned size);
 
-/* Of a packet that an ICMP error quotes: addresses, protocol, and where its transport
+/* Of a packet that this ICMP error quotes: addresses, protocol, and where its transport
  * header is, 0 if that is not to be found.  The lengths are not looked at, since most of
  * it is missing. */
-void view_read_quoted(struct view *view, const __u8 *frame, unsigned size, unsigned network,
-		      bool v6);
+void view_read_quoted(struct view *view, const struct view *error, const __u8 *frame,
+		      unsigned network);
 
 /* Sum of 16-bit words in one's complement, 0 to 0xfffe; an odd byte is the high one. */
 unsigned sum_words(const __u8 *from, unsigned bytes);
