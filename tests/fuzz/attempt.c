@@ -35,6 +35,8 @@ struct hop hop_told(const struct trial *trial, const struct address *to)
 		hop.way = same || closed ? WAY_LOCAL : WAY_STACK;
 	else if (trial->drops[REASON(no_route)])
 		hop.way = WAY_BLACKHOLE;
+	else if (closed && !trial->drops[REASON(forwarding_disabled)])
+		hop.way = WAY_LOCAL;
 	return hop;
 }
 

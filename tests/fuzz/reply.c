@@ -175,7 +175,8 @@ static bool untold_reason(const struct trial *trial, int reason)
 {
 	const struct view *view = &trial->view;
 
-	return reason == REASON(no_route) || (reason == REASON(bad_length) && view->faults) || (reason == REASON(ttl) && view->hops <= 1) ||
+	return reason == REASON(no_route) || (reason == REASON(bad_length) && view->faults) ||
+	       (reason == REASON(ttl) && view->hops <= 1) ||
 	       (reason == REASON(too_big) && view->total > NARROW_MTU4) ||
 	       (reason == REASON(forwarding_disabled) && trial->link == LINK_CLOSED);
 }
