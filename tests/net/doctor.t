@@ -56,7 +56,9 @@ topology_routed 2
 
 fails 1 "a check that there is not" doctor nosuch
 # Who is not root may not get into the tree, which may be in root's home.
-cp -r "$ROOT/scripts" "$WORK/scripts"
+mkdir "$WORK/loader"
+cp "$ROOT/loader/xlb" "$WORK/loader"
+cp -r "$ROOT/scripts" "$WORK"
 chmod 755 "$WORK"
 fails 2 "somebody else" setpriv --reuid 65534 --clear-groups "$WORK/scripts/xlb-doctor"
 is "is told why" "$(cat "$WORK/output")" "xlb-doctor: not enough privilege: run as root"
