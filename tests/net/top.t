@@ -7,6 +7,8 @@
 . "$(dirname "$0")/lib.sh"
 
 command -v tmux >/dev/null || skip_all "needs tmux"
+# For grep(1), which a fresh machine would have count bytes.
+export LC_ALL=C.UTF-8
 
 SMALL=$VIP4:5300/udp # 400 packets of 142 bytes a second
 LARGE=[$VIP6]:5400/udp # 100 of 1062
