@@ -169,6 +169,8 @@ class Churn:
             same = new and new.identity == old.identity
             if not same or (new.mode != old.mode and not {new.mode, old.mode} <= set(DIRECT)):
                 step.ended.append((name, None))
+                if same:
+                    step.collected.add(name)
                 continue
             self.compare(step, old, new)
 
