@@ -76,8 +76,8 @@
 #define XLB_TABLE_DEFAULT 16381
 #define XLB_SETTLE_DEFAULT 30	/* seconds */
 #define XLB_IDLE_DEFAULT 900	/* seconds */
-#define XLB_RECORDS_DEFAULT 4096	/* per CPU and second; fewer, if all CPUs together */
-#define XLB_RECORDS_FILL 16	/* would fill xlb_flows* in less than these seconds */
+#define XLB_RECORDS_DEFAULT 4096	/* per CPU and second, at most */
+#define XLB_RECORDS_FILL 16	/* seconds in which all CPUs' do not fill xlb_flows* */
 #define XLB_GUE_PORT_DEFAULT 6080	/* IANA: gue */
 
 /* Packets per second, or at once: less than 24 bits. */

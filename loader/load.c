@@ -12,7 +12,7 @@
 #include "reply.h"
 #include "rule.h"
 
-/* A CPU's part of what fills the table in that time, however many there are. */
+/* Of one CPU: its part of what fills a table in XLB_RECORDS_FILL, up to the default. */
 static __u32 records_default(const struct maps *maps)
 {
 	__u32 part = maps->entries[MAP_FLOWS4] / XLB_RECORDS_FILL / sysconf(_SC_NPROCESSORS_ONLN);

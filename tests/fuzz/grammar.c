@@ -252,7 +252,8 @@ static void make_stranger(struct grammar *grammar, struct frame *frame)
 		put16(frame->bytes + 12, types[random_below(random, 5)]);
 		break;
 	case 1:
-		frame->bytes[flow.source.v6 ? 20 : 23] = protocols[random_below(random, sizeof(protocols))];
+		frame->bytes[flow.source.v6 ? 20 : 23] =
+			protocols[random_below(random, sizeof(protocols))];
 		break;
 	}
 }

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What xlb monitor says of drops and flows, packet by packet."""
 
+import time
+
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
-
-import time
 
 import tap
 from frame import CLIENT_MAC, TAGS, XLB_MAC, fragments, frame

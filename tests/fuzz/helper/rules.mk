@@ -26,8 +26,8 @@ FUZZ_PARTS_answer = probe_http probe_check probe_loop probe_health probe_line wo
 $(foreach target,$(FUZZ_OF_HELPER),$(eval FUZZ_PARTS_$(target) = $(FUZZ_PARTS_HELPER)))
 FUZZ_LINK = $(shell pkg-config --libs $(LIBRARIES) libcurl)
 # What a kernel in memory answers; main() is the fuzzer's.
-FUZZ_RENAMES = $(foreach name,open fopen flock access mkdir rmdir unlink rename getifaddrs inotify_init1 \
-	mnl_socket_close,\
+FUZZ_RENAMES = $(foreach name,open fopen flock access mkdir rmdir unlink rename getifaddrs \
+	inotify_init1 mnl_socket_close,\
 	--redefine-sym $(name)=kernel_$(name)) --redefine-sym main=xlb_main
 
 vpath %.c loader $(FUZZ_FOLDER)
