@@ -182,6 +182,8 @@ class Holder:
 
     def end(self, flow):
         flow.due = None
+        if flow in self.waiting:
+            self.waiting.remove(flow)
         self.connecting.discard(flow)
         if self.flows.pop(flow.socket.fileno(), None):
             self.poll.unregister(flow.socket)
