@@ -14,7 +14,7 @@
 struct view {
 	struct output *output;
 	const struct state *state;
-	const struct service *service;	/* NULL: of all */
+	struct service *service;	/* NULL: of all */
 	const struct endpoint *end;	/* NULL: all; port 0: whatever port */
 	bool statistics;
 	unsigned *slots;		/* by id */
@@ -109,29 +109,22 @@ static enum status backends_show(const struct args *args, struct view *view)
 
 enum status backend_cmd_show(struct context *context, struct args *args)
 {
-	struct keyword given[] = { SERVICE_KEYWORD, {} };
 	struct view view = { .output = &context->output, .statistics = context->statistics };
-	struct endpoint end, unused;
-	struct service *service;
-	enum status status = STATUS_REFUSED;
+	struct endpoint end;
 	struct state *state;
+	enum status status;
 
 	if (args_peek(args) && strcmp(args_peek(args), "service")) {
 		if (backend_subject(args, &end))
 			return STATUS_USAGE;
 		view.end = &end;
 	}
-	if (args_keywords(args, given) || service_argument(args, &given[0], &unused))
-		return STATUS_USAGE;
-	state = session_view(context, args);
-	if (!state)
-		return STATUS_REFUSED;
+	status = session_view_service(context, args, &state, &view.service);
+	if (status)
+		return status;
 	services_sort(state);
 	view.state = state;
-	if (service_filter(args, state, &given[0], &service)) {
-		view.service = service;
-		status = backends_show(args, &view);
-	}
+	status = backends_show(args, &view);
 	state_free(state);
 	return status;
 }

@@ -12,7 +12,7 @@
 /* What a walk over the records is for. */
 struct walk {
 	struct output *output;
-	const struct service *only;	/* NULL: all */
+	struct service *only;	/* NULL: all */
 	__u64 now;
 	__u64 records, embryonic, replies, gone;	/* counted */
 };
@@ -164,26 +164,18 @@ static int records_count(struct walk *walk, const struct state *state)
 static enum status walk_run(struct context *context, struct args *args,
 			    int (*walk_state)(struct walk *walk, const struct state *state))
 {
-	struct keyword given[] = { SERVICE_KEYWORD, {} };
 	struct walk walk = { .output = &context->output };
-	enum status status = STATUS_REFUSED;
-	struct endpoint unused;
-	struct service *only;
 	struct state *state;
+	enum status status;
 	int error;
 
-	if (args_keywords(args, given) || service_argument(args, &given[0], &unused))
-		return STATUS_USAGE;
-	state = session_view(context, args);
-	if (!state)
-		return STATUS_REFUSED;
-	if (service_filter(args, state, &given[0], &only)) {
-		walk.only = only;
-		error = clock_jiffies_about(&walk.now);
-		error = error ?: walk_state(&walk, state);
-		status = error ? args_fail(args, STATUS_REFUSED, "records: %s", strerror(-error))
-			       : STATUS_DONE;
-	}
+	status = session_view_service(context, args, &state, &walk.only);
+	if (status)
+		return status;
+	error = clock_jiffies_about(&walk.now);
+	error = error ?: walk_state(&walk, state);
+	if (error)
+		status = args_fail(args, STATUS_REFUSED, "records: %s", strerror(-error));
 	state_free(state);
 	return status;
 }

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "link.h"
 #include "neighbour.h"
+#include "service.h"
 #include "session.h"
 #include "warn.h"
 
@@ -40,6 +41,23 @@ struct state *session_edit(struct context *context, const struct args *args)
 struct state *session_view(struct context *context, const struct args *args)
 {
 	return open_or_tell(context, args, MAPS_LOOK);
+}
+
+enum status session_view_service(struct context *context, struct args *args,
+				 struct state **state, struct service **only)
+{
+	struct keyword given[] = { SERVICE_KEYWORD, {} };
+	struct endpoint unused;
+
+	if (args_keywords(args, given) || service_argument(args, &given[0], &unused))
+		return STATUS_USAGE;
+	*state = session_view(context, args);
+	if (!*state)
+		return STATUS_REFUSED;
+	if (service_filter(args, *state, &given[0], only))
+		return STATUS_DONE;
+	state_free(*state);
+	return STATUS_REFUSED;
 }
 
 struct state *session_view_locked(struct context *context, const struct args *args)

@@ -18,7 +18,14 @@ struct state *session_edit(struct context *context, const struct args *args);
  */
 struct state *session_view(struct context *context, const struct args *args);
 
-/* The same at a moment when nobody writes. */
+/*
+ * The same after [ service SERVICE ], whose service goes to *only: NULL if none is named.
+ * Other than STATUS_DONE is said, and there is nothing to free.
+ */
+enum status session_view_service(struct context *context, struct args *args,
+				 struct state **state, struct service **only);
+
+/* The state at a moment when nobody writes. */
 struct state *session_view_locked(struct context *context, const struct args *args);
 
 /*

@@ -114,28 +114,22 @@ static int drops_show(struct output *output, const struct maps *maps)
 
 static enum status cmd_show(struct context *context, struct args *args)
 {
-	struct keyword given[] = { SERVICE_KEYWORD, {} };
-	enum status status = STATUS_REFUSED;
-	struct endpoint unused;
 	struct service *only;
 	struct state *state;
+	enum status status;
 	int error;
 
-	if (args_keywords(args, given) || service_argument(args, &given[0], &unused))
-		return STATUS_USAGE;
-	state = session_view(context, args);
-	if (!state)
-		return STATUS_REFUSED;
+	status = session_view_service(context, args, &state, &only);
+	if (status)
+		return status;
 	services_sort(state);
-	if (service_filter(args, state, &given[0], &only)) {
-		output_object(&context->output, NULL);
-		services_show(&context->output, state, only);
-		error = drops_show(&context->output, &state->maps);
-		output_close(&context->output);
-		status = error ? args_fail(args, STATUS_REFUSED, "xlb_drops: %s",
-					   privilege_explain(error, PRIVILEGE_ADMIN))
-			       : STATUS_DONE;
-	}
+	output_object(&context->output, NULL);
+	services_show(&context->output, state, only);
+	error = drops_show(&context->output, &state->maps);
+	output_close(&context->output);
+	if (error)
+		status = args_fail(args, STATUS_REFUSED, "xlb_drops: %s",
+				   privilege_explain(error, PRIVILEGE_ADMIN));
 	state_free(state);
 	return status;
 }
