@@ -97,7 +97,8 @@ def check_http():
             ("", response(200, b"x", b"Content-Length: 9\r\n"), "transfer closed with"),
             ("", None, "no answer within 0.3 seconds")):
         server.answer = answer
-        said, why = once(f"probe {WEB} http timeout 0.3 {keywords}\n")
+        patience = 0.3 if answer is None else PATIENCE
+        said, why = once(f"probe {WEB} http timeout {patience} {keywords}\n")
         tap.ok(said == ({server.end: "down"} if reason else {}) and (reason or "") in why,
                f"http {keywords} {answer and answer[:20]}", said, why)
 
@@ -145,8 +146,8 @@ def check_descriptors():
     server.listener.close()
     listeners = [socket.create_server(("127.0.1." + str(number), int(port)))
                  for number in range(1, LACKING + 1)]
-    for kind in "http", "tcp":
-        write("few.conf", f"probe {WEB} {kind} timeout 1\n")
+    for kind, patience in ("http", 1), ("tcp", PATIENCE):
+        write("few.conf", f"probe {WEB} {kind} timeout {patience}\n")
         done = subprocess.run(["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}", PROBE, "-once", "few.conf"],
                               capture_output=True, text=True, check=False)
         lack = done.stderr.count(": could not be probed: Too many open files\n")
