@@ -73,7 +73,7 @@ static struct rule *rule_choose(const struct args *args, struct state *state,
 	}
 	error = rule_get(state, service, &request->prefix, &rule);
 	if (error) {
-		args_fail(args, STATUS_REFUSED, "%s", strerror(-error));
+		number_fail(args, "", error);
 		return NULL;
 	}
 	return rule;

@@ -79,6 +79,13 @@ enum status full_fail(const struct args *args, const struct state *state, enum m
 			 "it makes the maps", map_name(full), state->maps.entries[full]);
 }
 
+enum status number_fail(const struct args *args, const char *what, int error)
+{
+	return args_fail(args, STATUS_REFUSED, "%s%s", what, error == -ENOSPC ?
+			 "65535 services have rules or a limit, no more can" :
+			 strerror(-error));
+}
+
 static int service_order(const void *a, const void *b)
 {
 	return endpoint_compare(&(*(struct service *const *)a)->endpoint,

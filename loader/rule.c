@@ -220,12 +220,12 @@ int rules_leave(struct state *state, struct service *service)
 /* --- numbers --- */
 
 /* Those that some rule or service has, or had when the state was read. */
-static bool *numbers_taken(const struct state *state)
+static int numbers_find(struct state *state)
 {
 	bool *taken = calloc(NUMBERS, sizeof(*taken));
 
 	if (!taken)
-		return NULL;
+		return -ENOMEM;
 	taken[0] = true;
 	for (unsigned i = 0; i < state->count; i++)
 		taken[state->list[i]->value.number] = true;
@@ -234,29 +234,34 @@ static bool *numbers_taken(const struct state *state)
 	for (unsigned i = 0; i < state->rule_count; i++)
 		if (state->rules[i]->number < NUMBERS)
 			taken[state->rules[i]->number] = true;
-	return taken;
+	free(state->numbers);
+	state->numbers = taken;
+	for (state->number_last = NUMBERS - 1; !taken[state->number_last];)
+		state->number_last--;
+	return 0;
 }
 
 /* Upwards, so that one is seldom given to another while sources are remembered under it. */
-static int number_next(const struct state *state)
+static int number_untaken(const struct state *state)
 {
-	__u32 last = state->number_last, next = 0;
-	bool *taken;
+	__u32 next = state->number_last;
 
-	if (last && last + 1 < NUMBERS)
-		return last + 1;
-	taken = numbers_taken(state);
-	if (!taken)
-		return -ENOMEM;
-	for (last = NUMBERS - 1; !taken[last];)
-		last--;
-	if (last + 1 < NUMBERS)
-		next = last + 1;
-	/* There are more numbers than services. */
-	while (next < NUMBERS - 1 && taken[next])
-		next++;
-	free(taken);
-	return next;
+	for (unsigned i = 0; i < NUMBERS; i++) {
+		next = (next + 1) % NUMBERS;
+		if (!state->numbers[next])
+			return next;
+	}
+	return -ENOSPC;
+}
+
+/* Services that came and went since the numbers were found out have left theirs. */
+static int number_next(struct state *state)
+{
+	int number = state->numbers ? number_untaken(state) : -ENOSPC;
+
+	if (number == -ENOSPC)
+		number = numbers_find(state) ?: number_untaken(state);
+	return number;
 }
 
 int rule_number(struct state *state, struct service *service)
@@ -265,6 +270,7 @@ int rule_number(struct state *state, struct service *service)
 
 	if (number <= 0)
 		return number;
+	state->numbers[number] = true;
 	state->number_last = number;
 	service->value.number = number;
 	service->edited = true;
@@ -308,4 +314,5 @@ void rules_free(struct state *state)
 	for (unsigned i = 0; i < state->rule_count; i++)
 		free(state->rules[i]);
 	free(state->rules);
+	free(state->numbers);
 }

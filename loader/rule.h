@@ -36,7 +36,7 @@ void rules_sort(struct state *state);
 /* The service's own rules are to go with it; 0 or -errno. */
 int rules_leave(struct state *state, struct service *service);
 
-/* Gives the service a number, if it has none yet; 0 or -ENOSPC. */
+/* Gives the service a number, if it has none yet; 0, -ENOSPC: all are taken, -ENOMEM. */
 int rule_number(struct state *state, struct service *service);
 
 /* After a writer died among them: what is left of nobody goes, all are counted anew. */

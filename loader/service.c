@@ -70,13 +70,18 @@ static enum status limit_check(const struct args *args, struct keyword *limit,
 			 limit->word, XLB_LIMIT_MAX);
 }
 
-/* A burst that nobody names is what comes in a second. */
-static enum status limit_set(const struct args *args, struct state *state,
-			     struct service *service, const struct keyword *given)
+/* A service with a limit has a number. */
+static enum status limit_number(const struct args *args, struct state *state,
+				struct service *service, const struct keyword *given)
 {
-	struct xlb_service *value = &service->value;
-	int error;
+	int error = given[LIMIT].number ? rule_number(state, service) : 0;
 
+	return error ? number_fail(args, "limit: ", error) : STATUS_DONE;
+}
+
+/* A burst that nobody names is what comes in a second. */
+static void limit_set(struct xlb_service *value, const struct keyword *given)
+{
 	if (given[LIMIT].given && !given[LIMIT].number)
 		value->burst = 0;
 	else if (given[BURST].given)
@@ -85,14 +90,12 @@ static enum status limit_set(const struct args *args, struct state *state,
 		value->burst = given[LIMIT].number;
 	if (given[LIMIT].given)
 		value->limit = given[LIMIT].number;
-	error = value->limit ? rule_number(state, service) : 0;
-	return error ? args_fail(args, STATUS_REFUSED, "limit: %s", strerror(-error))
-		     : STATUS_DONE;
 }
 
-/* All but mode, table and limit, which take more. */
+/* All but mode and table, which take more. */
 static void value_set(struct xlb_service *value, const struct keyword *given)
 {
+	limit_set(value, given);
 	if (given[HASH].given)
 		value->hash = given[HASH].number;
 	if (given[SETTLE].given)
@@ -110,6 +113,8 @@ static enum status cmd_add(struct context *context, struct args *args)
 	struct xlb_service value = { .mode = XLB_DNAT, .hash = XLB_HASH_FLOW, .echo = 1 };
 	struct keyword given[KEYWORDS + 1];
 	struct endpoint endpoint;
+	struct service *service;
+	enum status status;
 	struct state *state;
 	enum map full;
 	int error;
@@ -134,7 +139,11 @@ static enum status cmd_add(struct context *context, struct args *args)
 	error = state_service_add(state, &endpoint, &value, &full);
 	if (error)
 		return full_fail(args, state, full, error);
-	return limit_set(args, state, state_service(state, &endpoint), given);
+	service = state_service(state, &endpoint);
+	status = limit_number(args, state, service, given);
+	if (status)
+		state_service_delete(state, service);
+	return status;
 }
 
 /* What of a change would move every flow at once, or NULL. */
@@ -148,8 +157,8 @@ static const char *change_moves(const struct service *service, const struct keyw
 }
 
 /* Every backend must fit the new mode. */
-static enum status mode_set(const struct args *args, const struct state *state,
-			    struct service *service, enum xlb_mode mode)
+static enum status mode_check(const struct args *args, const struct state *state,
+			      const struct service *service, enum xlb_mode mode)
 {
 	char name[ENDPOINT_TEXT], text[MODE_TEXT];
 
@@ -160,9 +169,13 @@ static enum status mode_set(const struct args *args, const struct state *state,
 			return args_fail(args, STATUS_REFUSED, "backend %s: %s",
 					 backend_text(&backend->end, name), why);
 	}
+	return STATUS_DONE;
+}
+
+static void mode_set(struct service *service, enum xlb_mode mode)
+{
 	service->collect |= service->value.mode != mode;
 	service->value.mode = mode;
-	return STATUS_DONE;
 }
 
 /*
@@ -222,14 +235,16 @@ static enum status cmd_change(struct context *context, struct args *args)
 	state = context->state;
 	if (given[BURST].given && !given[LIMIT].given && !service->value.limit)
 		return args_fail(args, STATUS_REFUSED, "burst: the service has no limit");
-	if (given[MODE].given && mode_set(args, state, service, given[MODE].number))
+	if (given[MODE].given && mode_check(args, state, service, given[MODE].number))
 		return STATUS_REFUSED;
-	if (limit_set(args, state, service, given))
+	if (limit_number(args, state, service, given))
 		return STATUS_REFUSED;
 	if (given[TABLE].given && given[TABLE].number != service->value.table.size)
 		error = state_service_resize(state, service, given[TABLE].number, &full);
 	if (error)
 		return full_fail(args, state, full, error);
+	if (given[MODE].given)
+		mode_set(service, given[MODE].number);
 	value_set(&service->value, given);
 	service->rebuild |= given[FAIL].given;
 	service->edited = true;

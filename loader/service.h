@@ -39,6 +39,9 @@ bool service_filter(const struct args *args, const struct state *state,
 enum status full_fail(const struct args *args, const struct state *state, enum map full,
 		      int error);
 
+/* Says what an error of rule_number() or rule_get() means, after these words. */
+enum status number_fail(const struct args *args, const char *what, int error);
+
 /*
  * What `set` or `add` would take, as words or as fields of JSON: what is shown and
  * what is saved.

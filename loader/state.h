@@ -83,7 +83,8 @@ struct state {
 	bool rules_known;		/* all of them */
 	bool rules_edited;		/* some are not as they stand in the maps */
 	__u32 rules4, rules6;		/* the configuration's, once they are written */
-	__u32 number_last;		/* the last that a service got; 0: find out */
+	bool *numbers;			/* of services, the taken ones; NULL: find out */
+	__u32 number_last;		/* the last that a service got */
 	unsigned used[MAP_COUNT];	/* entries, deleted backends and rules included */
 	struct xlb_table *ranges;	/* slots in use, by first (pool.c) */
 	unsigned range_count;

@@ -494,6 +494,46 @@ def check_shared_ports():
               [(1, 1), (1, 0)], "any address and one; by another protocol it is another backend")
 
 
+def numbers(seen):
+    """What rules and limits know each service by; none has another's."""
+    found = [value["number"] for _, value in seen.services() if value["number"]]
+    return len(found), len(set(found))
+
+
+def check_numbers():
+    """They go round, past those that are taken."""
+    sizes = dict(world.SIZES, xlb_services4=8)
+    come_and_go = f"service add {WEB} table 251 limit 5\nservice del {WEB}\n"
+
+    def add(*hosts):
+        return "".join(f"service add 10.9.0.{host}:80/tcp table 251 limit 5\n" for host in hosts)
+
+    seen = fresh(add(1, 2) + come_and_go * 65532 + add(3), sizes)
+    tap.equal(sorted(value["number"] for _, value in seen.services()), [1, 2, 65535],
+              "the last number there is")
+    xlb("-batch", "-", text="service del 10.9.0.1:80/tcp\n", status=0)
+    xlb("-batch", "-", text=add(4, 5, 6), status=0)
+    tap.equal(numbers(seen), (5, 5), "those after it are free ones")
+    xlb("-batch", "-", text=come_and_go * 65536, status=0)
+    tap.equal(numbers(seen), (5, 5), "as are those that came and went in one step")
+
+
+def check_halves():
+    """A line that is refused leaves nothing of it, though what else was right is written."""
+    seen = three(dict(world.SIZES, xlb_slots=512))
+    xlb("backend", "del", "10.0.0.1", status=0)
+    for number in 2, 3:
+        xlb("backend", "del", f"10.0.0.{number}", status=0)
+    before = service(seen)
+    done = xlb("-force", "-batch", "-", text=f"service change {WEB} mode dr limit 5 burst 9 "
+               "warmup 7 table 65537\n")
+    after = service(seen)
+    tap.ok(done.returncode == 2 and "xlb_slots is full" in done.stderr, "a table without room",
+           done.stderr)
+    for field in "mode", "limit", "burst", "warmup":
+        tap.equal(after[field], before[field], f"the service keeps its {field}")
+
+
 def check_repair():
     """Only what a writer that died could leave, and the next call clears away."""
     seen = three()
@@ -532,6 +572,8 @@ def main():
     check_echo()
     check_shared()
     check_shared_ports()
+    check_numbers()
+    check_halves()
     check_repair()
     tap.done()
 
