@@ -14,6 +14,7 @@ struct context {
 	bool statistics;	/* -s */
 	bool force;		/* -force */
 	bool times;		/* -t */
+	bool configured;	/* a line of the file that is to be restored has been run */
 	struct output output;
 	struct state *state;	/* locked and edited, NULL if nothing is pending */
 	__s64 step_at;		/* clock_milliseconds() when somebody who warms up is

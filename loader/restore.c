@@ -25,8 +25,10 @@ static bool configures(const struct args *args)
 
 static enum status line_run(struct context *context, struct args *args)
 {
-	if (configures(args))
+	if (configures(args)) {
+		context->configured = true;
 		return command_run(context, args);
+	}
 	return args_fail(args, STATUS_USAGE, "%s%s%s: configures nothing: config set, or add, "
 			 "change or del of a service, backend or rule is expected", args->words[0],
 			 args->count > 1 ? " " : "", args->count > 1 ? args->words[1] : "");
@@ -37,7 +39,7 @@ static enum status line_run(struct context *context, struct args *args)
  * except for their sizes.  NULL after saying what is wrong with it, and *status.
  */
 static struct state *file_read(struct context *context, const struct args *args,
-			       const char *file, enum status *status)
+			       const char *file, bool empty, enum status *status)
 {
 	bool input = !strcmp(file, "-");
 	FILE *stream = input ? stdin : fopen(file, "re");
@@ -54,6 +56,9 @@ static struct state *file_read(struct context *context, const struct args *args,
 		*status = batch_lines(context, stream, file, line_run);
 	if (!input)
 		fclose(stream);
+	if (!*status && !context->configured && !empty)
+		*status = args_fail(args, STATUS_USAGE, "has no line, and all would be deleted: if "
+				    "that is meant, give it one, such as config set settle 30");
 	if (*status)
 		session_drop(context);
 	state = context->state;
@@ -144,7 +149,11 @@ static enum status restore(struct context *context, const struct args *args,
 
 static enum status cmd_restore(struct context *context, struct args *args)
 {
-	struct keyword given[] = { { .name = "print", .type = KEYWORD_FLAG }, {} };
+	enum { PRINT, EMPTY, KEYWORDS };
+	struct keyword given[KEYWORDS + 1] = {
+		[PRINT] = { .name = "print", .type = KEYWORD_FLAG },
+		[EMPTY] = { .name = "empty", .type = KEYWORD_FLAG },
+	};
 	const char *file = args_subject(args);
 	struct state *wanted;
 	enum status status;
@@ -154,18 +163,18 @@ static enum status cmd_restore(struct context *context, struct args *args)
 				 "input");
 	if (args_keywords(args, given))
 		return STATUS_USAGE;
-	wanted = file_read(context, args, file, &status);
+	wanted = file_read(context, args, file, given[EMPTY].given, &status);
 	if (!wanted)
 		return status;
-	status = restore(context, args, wanted, given[0].given);
+	status = restore(context, args, wanted, given[PRINT].given);
 	state_free(wanted);
 	return status;
 }
 
 const struct object restore_object = {
 	.name = "restore",
-	.usage = "xlb restore FILE [ print ]\n"
+	.usage = "xlb restore FILE [ print ] [ empty ]\n"
 		 "FILE has lines of config, service, backend and acl, as xlb save prints them;\n"
-		 "- is the standard input\n",
+		 "- is the standard input; empty: it may have none, and all is deleted\n",
 	.run = cmd_restore,
 };

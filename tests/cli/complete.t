@@ -82,7 +82,7 @@ OFFERED = (
     ("xlb config set tunnel4 ", "none"),
     ("xlb config set tunnel4 none nat", "nat4 nat6"),
     ("xlb restore f", "file folder"),
-    ("xlb restore file ", "print"),
+    ("xlb restore file ", "empty print"),
     ("xlb-service ", "-V -h add change del show"),
     (f"xlb-service del {WEB} 192.0.2.2:", "*/udp"),
     ("xlb-backend ", "-V -h add change del down drain show up"),

@@ -265,7 +265,7 @@ def check_keywords(name):
         fresh(text)
         wanted.append(without_health(saved()))
     for text, saves in zip(texts, wanted):
-        xlb("restore", "-", text=text, status=0)
+        xlb("restore", "-", "empty", text=text, status=0)
         tap.equal(without_health(saved()), saves, f"after another: {text.splitlines()[-1:]}")
 
 
@@ -295,7 +295,13 @@ def check_errors():
         done = xlb(*words.split(), text="config set table 251\nservice add x\n")
         tap.ok(done.returncode == status and message in done.stderr and not done.stdout,
                f"{status}: {words}", done.returncode, done.stderr)
+    for text in "", "# xlb-save failed\n":
+        done = xlb("restore", "-", text=text)
+        tap.ok(done.returncode == 1 and "has no line, and all would be deleted" in done.stderr,
+               f"1: a file of {text!r}", done.returncode, done.stderr)
     tap.ok(seen.snapshot() == before, "what was refused has changed nothing")
+    tap.equal((xlb("restore", "-", "empty", text="", status=0).stderr, seen.services()), ("", []),
+              "unless it is meant: then all is deleted")
     maps_remove()
     done = xlb("restore", "-", text=STATE)
     tap.ok(done.returncode == 2 and "xlb: restore -: no maps of xlb" in done.stderr,
