@@ -42,7 +42,14 @@ enum status backend_subject(struct args *args, struct endpoint *end)
 	return why ? args_fail(args, STATUS_USAGE, "%s", why) : STATUS_DONE;
 }
 
-/* Takes what its service decides of the backend's end. */
+/* What its service decides of a backend's end. */
+static void end_take(struct endpoint *end, const struct service *service)
+{
+	if (!end->port)
+		end->port = service->endpoint.port;
+	end->protocol = service->endpoint.protocol;
+}
+
 static enum status end_complete(const struct args *args, const struct service *service,
 				struct endpoint *end)
 {
@@ -52,9 +59,7 @@ static enum status end_complete(const struct args *args, const struct service *s
 	if (end->port && !service->endpoint.port)
 		return args_fail(args, STATUS_REFUSED, "service %s is on any port, its backends "
 				 "keep the client's: give no port", text);
-	if (!end->port)
-		end->port = service->endpoint.port;
-	end->protocol = service->endpoint.protocol;
+	end_take(end, service);
 	return STATUS_DONE;
 }
 
@@ -118,23 +123,69 @@ static enum status cmd_add(struct context *context, struct args *args)
 	return error ? full_fail(args, state, full, error) : STATUS_DONE;
 }
 
+/* The service's backend there, on the service's port if it has none; or NULL. */
+static struct backend *backend_of(const struct state *state, const struct service *service,
+				  const struct endpoint *end)
+{
+	struct endpoint whole = *end;
+
+	if (end->port && !service->endpoint.port)
+		return NULL;
+	end_take(&whole, service);
+	return state_backend(state, service, &whole);
+}
+
+/* The backend of the only service that has it, or NULL. */
+static struct backend *backend_only(const struct state *state, const struct endpoint *end)
+{
+	struct backend *only = NULL;
+
+	for (unsigned i = 0; i < state->count; i++) {
+		struct backend *found = backend_of(state, state->list[i], end);
+
+		if (found && only)
+			return NULL;
+		only = found ?: only;
+	}
+	return only;
+}
+
+/* Perhaps it is one on another port that was meant. */
+static void backend_missing(const struct args *args, const struct service *service,
+			    const struct endpoint *end)
+{
+	char text[ENDPOINT_TEXT], like[ENDPOINT_TEXT];
+
+	service_text(&service->endpoint, text);
+	for (const struct backend *each = service->backends; each; each = each->next) {
+		if (memcmp(each->end.address, end->address, sizeof(end->address)))
+			continue;
+		args_fail(args, STATUS_REFUSED, "service %s: no such backend, but %s", text,
+			  backend_text(&each->end, like));
+		return;
+	}
+	args_fail(args, STATUS_REFUSED, "service %s: no such backend", text);
+}
+
 /* NULL after saying what is wrong. */
 static struct backend *backend_find(struct context *context, struct args *args,
 				    struct endpoint *end, const struct keyword *service_keyword)
 {
 	struct state *state = session_edit(context, args);
-	struct service *service = state ? service_choose(args, state, service_keyword) : NULL;
-	char text[ENDPOINT_TEXT];
-	struct backend *backend;
+	struct backend *backend = NULL;
+	struct service *service;
 
+	if (state && !service_keyword->given)
+		backend = backend_only(state, end);
+	if (!state || backend)
+		return backend;
+	service = service_choose(args, state, service_keyword);
 	if (!service || end_complete(args, service, end))
 		return NULL;
 	backend = state_backend(state, service, end);
-	if (backend)
-		return backend;
-	args_fail(args, STATUS_REFUSED, "service %s: no such backend",
-		  service_text(&service->endpoint, text));
-	return NULL;
+	if (!backend)
+		backend_missing(args, service, end);
+	return backend;
 }
 
 static enum status cmd_change(struct context *context, struct args *args)
@@ -198,6 +249,7 @@ const struct object backend_object = {
 		 "BACKEND := { a.b.c.d | [IPv6] }[:PORT]\n"
 		 "PORT := 1..65535, the service's if left out\n"
 		 "N := 0..65535, 1 if left out\n"
-		 "SERVICE := ADDRESS:PORT/PROTOCOL, may be left out where there is one\n",
+		 "SERVICE := ADDRESS:PORT/PROTOCOL, may be left out where there is one,\n"
+		 "           or for change and del one that has BACKEND\n",
 	.commands = commands,
 };

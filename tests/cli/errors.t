@@ -246,7 +246,8 @@ REFUSED = (
     (2, f"backend add 10.0.0.1:8080 service {WEB}", f"service {WEB}: exists already"),
     (2, "backend add 10.0.0.3:53 service 192.0.2.2:*/udp", "give no port"),
     (2, f"backend change 10.0.0.3:8080 service {WEB} weight 1", f"service {WEB}: no such backend"),
-    (2, f"backend change 10.0.0.1 service {WEB} weight 1", "no such backend"),
+    (2, f"backend change 10.0.0.1 service {WEB} weight 1", "no such backend, but 10.0.0.1:8080\n"),
+    (2, "backend del 10.0.0.77", "of which of the 3 services?"),
     (2, f"backend del 10.0.0.1:8081 service {WEB}",
      f"xlb: backend del 10.0.0.1:8081: service {WEB}: no such backend"),
     (2, "backend del 10.0.0.1:8080 service 192.0.2.2:*/udp", "give no port"),
@@ -289,6 +290,15 @@ def check_shared(seen):
             (2, f"backend change 10.0.0.1 service {other} weight 2",
              f"service {other}: no such backend")):
         check(case, before, seen)
+    for words in "change 10.0.0.1:8080 weight 2", "del 10.0.0.1:8080":
+        check((2, f"backend {words}", "of which of the 5 services?"), before, seen)
+    xlb("-batch", "-", text="backend change 10.0.0.2:8080 weight 4\nbackend del 10.0.0.1\n",
+        status=0)
+    tap.equal((xlb("backend", "show", "service", ports).stdout,
+               xlb("backend", "show", "10.0.0.2:8080").stdout),
+              ("", f"10.0.0.2:8080 service {WEB} weight 4 state up\n"),
+              "but one that a single service has needs no more words")
+    xlb("backend", "change", "10.0.0.2:8080", "weight", "3", status=0)
     xlb("-batch", "-", text=f"service del {other}\nservice del {ports}\n", status=0)
 
 
