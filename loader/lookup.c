@@ -13,6 +13,7 @@
 
 #include "object.h"
 #include "privilege.h"
+#include "rule.h"
 #include "session.h"
 
 #define PROGRAM "xlb_lookup"
@@ -116,6 +117,17 @@ static const char *owner_text(const struct state *state, __u16 id, char *text)
 	return backend_text(&state->by_id[id]->end, text);
 }
 
+static void rule_print(struct output *output, const struct state *state,
+		       const struct service *service, const struct question *question)
+{
+	struct prefix prefix;
+	char text[PREFIX_TEXT];
+
+	output_string(output, "rule", service && rule_deciding(state, service, question->from.address,
+							       &prefix)
+					      ? prefix_text(&prefix, text) : NULL);
+}
+
 static void answer_print(struct output *output, const struct state *state,
 			 const struct question *question, const struct xlb_lookup *answer)
 {
@@ -129,6 +141,9 @@ static void answer_print(struct output *output, const struct state *state,
 	if (answer->choice != XLB_CHOICE_NO_SERVICE) {
 		output_string(output, "service",
 			      service ? service_text(&service->endpoint, text) : NULL);
+		rule_print(output, state, service, question);
+	}
+	if (answer->choice != XLB_CHOICE_NO_SERVICE && answer->choice != XLB_CHOICE_DENIED) {
 		output_number(output, "slot", answer->slot);
 		output_string(output, "owner", owner_text(state, answer->owner.current, text));
 		output_string(output, "previous",

@@ -26,6 +26,15 @@ static const char *address_take(const char *host, __u8 *address)
 	return address_is4(address) ? "an IPv4 prefix stands without ::ffff:" : NULL;
 }
 
+void prefix_shorten(struct prefix *prefix, __u8 length)
+{
+	unsigned first = length + (prefix_is4(prefix) ? 96 : 0);
+
+	for (unsigned bit = first; bit < 128; bit++)
+		prefix->address[bit / 8] &= ~(0x80 >> bit % 8);
+	prefix->length = length;
+}
+
 /* Is any bit set behind the prefix? */
 static bool bits_behind(const struct prefix *prefix)
 {

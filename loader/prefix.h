@@ -25,6 +25,9 @@ const char *prefix_text(const struct prefix *prefix, char *text);
 
 bool prefix_is4(const struct prefix *prefix);
 
+/* To so many bits, at most those that it has. */
+void prefix_shorten(struct prefix *prefix, __u8 length);
+
 /* IPv4 first, then by address, shorter ones first. */
 int prefix_compare(const struct prefix *a, const struct prefix *b);
 

@@ -26,17 +26,42 @@ static enum map map_of(const struct prefix *prefix)
 	return prefix_is4(prefix) ? MAP_ACL4 : MAP_ACL6;
 }
 
-/* What stands; 0: nothing.  A look-up finds the longest prefix, of whatever length. */
-static enum xlb_action action_standing(const struct state *state, const struct prefix *prefix,
-				       __u32 number)
+/* The rule with the longest prefix that has all of this one; action 0: none has. */
+static struct xlb_rule rule_longest(const struct state *state, const struct prefix *prefix,
+				    __u32 number)
 {
 	union prefix_key key;
 	struct xlb_rule value;
 
 	prefix_to_key(prefix, number, &key);
 	if (bpf_map_lookup_elem(state->maps.fd[map_of(prefix)], &key, &value))
-		return 0;
-	return value.length == prefix->length ? value.action : 0;
+		return (struct xlb_rule){};
+	return value;
+}
+
+/* What stands; 0: nothing. */
+static enum xlb_action action_standing(const struct state *state, const struct prefix *prefix,
+				       __u32 number)
+{
+	struct xlb_rule longest = rule_longest(state, prefix, number);
+
+	return longest.length == prefix->length ? longest.action : 0;
+}
+
+bool rule_deciding(const struct state *state, const struct service *service,
+		   const __u8 *address, struct prefix *prefix)
+{
+	struct xlb_rule all, own = {};
+
+	memcpy(prefix->address, address, sizeof(prefix->address));
+	prefix->length = address_is4(address) ? 32 : 128;
+	all = rule_longest(state, prefix, 0);
+	if (service->value.number)
+		own = rule_longest(state, prefix, service->value.number);
+	if (own.action && (!all.action || own.length >= all.length))
+		all = own;
+	prefix_shorten(prefix, all.length);
+	return all.action;
 }
 
 static int list_add(struct state *state, struct rule *rule)

@@ -24,6 +24,13 @@ struct rule {
 int rule_get(struct state *state, struct service *service, const struct prefix *prefix,
 	     struct rule **rule);
 
+/*
+ * The prefix of the rule that decides about this client of the service, as the maps stand;
+ * false: none does.
+ */
+bool rule_deciding(const struct state *state, const struct service *service,
+		   const __u8 *address, struct prefix *prefix);
+
 /* action 0: the rule is to go.  0; -ENOSPC: the map *full is; -ENOMEM. */
 int rule_set(struct state *state, struct rule *rule, enum xlb_action action, enum map *full);
 

@@ -86,7 +86,12 @@ stays_out "denied" client
 gets_in "another denied" guest
 fails 1 "not even ping is answered" on client ping -c 1 -W 0.5 "$VIP4"
 ok "another's is" on guest ping -c 1 -W 5 "$VIP4"
-like "xlb lookup says so" "$(xlb lookup $CLIENT4:1 to "$SERVICE4")" 'by denied'
+decided_by() { # CLIENT SERVICE
+	xlb -j lookup "$1:1" to "$2" | jq -r '"\(.by) \(.rule)"'
+}
+is "xlb lookup says so, and by which rule" "$(decided_by $CLIENT4 "$SERVICE4")" "denied 10.1.0.0/16"
+is "of IPv6, too" "$(decided_by "[$CLIENT6]" "$SERVICE6")" "denied fd00:1::/32"
+is "of those that are allowed as well" "$(decided_by $CLIENT4 "$ECHO4")" "table $CLIENT4/32"
 ok "the service allows the host" rules "add $CLIENT4 allow service $SERVICE4" \
 	"add $CLIENT6 allow service $SERVICE6"
 gets_in "allowed by the service" client

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Tests of loader/prefix.c: what is read, what is printed, and the maps' keys. */
+#include <stdlib.h>
+
 #include "prefix.h"
 #include "unit.h"
 
@@ -82,6 +84,29 @@ static void bits_behind_a_prefix_are_refused(void **state)
 		}
 }
 
+static void prefixes_are_shortened(void **state)
+{
+	static const struct {
+		const char *long_one, *expected;
+	} cases[] = {
+		{ "255.255.255.255/32", "255.255.224.0/19" },
+		{ "255.255.255.255/32", "0.0.0.0/0" },
+		{ "10.1.2.3/32", "10.1.2.3/32" },
+		{ "2001:db8:ffff::1/128", "2001:db8:f000::/36" },
+		{ "ffff::1/128", "::/0" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		struct prefix prefix;
+		char text[PREFIX_TEXT];
+
+		assert_null(prefix_parse(cases[i].long_one, &prefix));
+		prefix_shorten(&prefix, atoi(strchr(cases[i].expected, '/') + 1));
+		assert_string_equal(prefix_text(&prefix, text), cases[i].expected);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -89,6 +114,7 @@ int main(void)
 		cmocka_unit_test(prefixes_are_keys),
 		cmocka_unit_test(order_is_family_address_length),
 		cmocka_unit_test(bits_behind_a_prefix_are_refused),
+		cmocka_unit_test(prefixes_are_shortened),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
