@@ -238,7 +238,7 @@ static const struct command commands[] = {
 
 const struct object flow_object = {
 	.name = "flow",
-	.usage = "xlb flow [ show | count | gc | flush ] [ service SERVICE ]\n"
+	.usage = "xlb flow [ { show | count | gc | flush } [ service SERVICE ] ]\n"
 		 "gc drops what is not needed any more; flush drops all, and breaks the\n"
 		 "connections that the records keep\n",
 	.commands = commands,

@@ -28,6 +28,10 @@ while IFS= read -r line; do
 done
 """
 
+# As many as the usage has, and none of its other words.
+CHECKS = re.search(r"^CHECK := {([^}]*)}", sh(f"{ROOT}/scripts/xlb-doctor", "-h"),
+                   re.MULTILINE)[1].replace("|", " ")
+
 OBJECTS = "acl backend config decap flow link load lookup monitor restore save service stats unload"
 
 # A line up to the Tab, and what is offered.
@@ -69,7 +73,8 @@ OFFERED = (
     ("xlb monitor dr", "drop"),
     ("xlb monitor drop service ", f"{DNS} {WEB} {SIX}"),
     (f"xlb monitor drop service {WEB} ", "backend change flow link nexthop"),
-    ("xlb flow ", "count flush gc help service show"),
+    ("xlb flow ", "count flush gc help show"),
+    ("xlb flow gc ", "service"),
     ("xlb flow count ", "service"),
     ("xlb load ", "dev help maps"),
     ("xlb load dev ", "left lo right"),
@@ -77,6 +82,7 @@ OFFERED = (
     ("xlb load dev left mode native ", "backends flows obj rules services slots"),
     ("xlb load maps ", "backends flows obj rules services slots"),
     ("xlb unload ", "dev help"),
+    ("xlb unload dev ", "left"),
     ("xlb link show dev l", "left lo"),
     (f"xlb lookup 198.51.100.1:1 to {WEB} ", "established"),
     ("xlb config set tunnel4 ", "none"),
@@ -90,6 +96,7 @@ OFFERED = (
     ("xlb-backend drain 10.0.0.1 wait 5 ", "quiet service"),
     ("xlb-backend add -f f", "file folder"),
     ("xlb-stat -w 5 ", "service"),
+    (f"xlb-stat service {WEB} ", ""),
     ("xlb-save ", "-V -h"),
     ("xlb-restore -", "-V -h -n"),
     ("xlb-restore -n f", "file folder"),
@@ -99,12 +106,15 @@ OFFERED = (
     ("xlb-top ", "-V -a -b -d -h -n -o service"),
     ("xlb-top -b -o ", "bits connections name packets"),
     ("xlb-top -o name service ", f"{DNS} {WEB} {SIX}"),
+    (f"xlb-top -b service {WEB} ", ""),
     ("xlb-up ./f", "./file ./folder"),
     ("xlb-down ", "-V -h other web"),
     ("xlb-doctor -", "-V -h -j"),
+    ("xlb-doctor a", "answers"),
+    ("xlb-doctor jit ", CHECKS),
     ("xlb-doctor jit f", "fill"),
     ("xlb-capture ", "-V -c -h -s -w dev"),
-    ("xlb-capture -c 5 dev ", "left lo right"),
+    ("xlb-capture -c 5 dev ", "left"),
     ("xlb-capture -w f", "file folder"),
     ("xlb-capture dev left ", "after before both"),
     ("xlb-probe -", "-V -h -n -once -pin"),
@@ -185,6 +195,7 @@ def main():
         f"backend add 10.0.0.2 service {DNS}\n"
         f"acl add 2001:db8::/32 deny\nacl add 10.1.0.0/16 allow service {WEB}\n")
     sh("ip", "link", "add", "left", "type", "veth", "peer", "name", "right")
+    xlb("load", "dev", "left", "mode", "generic", status=0)
     for folder in ("/run/netns", "/run/xlb"):
         os.makedirs(folder, exist_ok=True)
         sh("mount", "-t", "tmpfs", "tmpfs", folder)
