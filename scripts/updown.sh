@@ -28,6 +28,14 @@ name_take() { # WORD
 	record=$run/$name.up
 }
 
+# What was meant by a word that is neither, maybe.
+name_hint() { # NAME|FILE
+	case $1 in
+	*/* | .conf) ;;
+	*.conf) echo ": a NAME is ${1%.conf}, a FILE ./$1" ;;
+	esac
+}
+
 # Nobody else goes up or down meanwhile: the lock ends with this process.
 record_lock() {
 	(umask 022 && mkdir -p "$run") 2>/dev/null || :

@@ -27,7 +27,6 @@ LINES = (
     (1, "interface right mtu 1500", "interface right: mtu: unknown keyword, not one of: mode"),
     (1, "interface right mode native now", "interface right: now: nothing more is expected"),
     (1, "interface right left", "interface right: left: unknown keyword"),
-    (1, "interfaces right", "interfaces right: configures nothing"),
     (1, "address", "address: which one? ADDRESS[/PREFIX] dev IF"),
     (1, "address 192.0.2.1", "address 192.0.2.1: dev IF is expected"),
     (1, "address 192.0.2.1 dev", "address 192.0.2.1: dev IF is expected"),
@@ -56,10 +55,15 @@ LINES = (
     (1, "pin xlb", "pin xlb: a folder is named from / on"),
     (1, "pin /sys/fs/bpf/a b", "pin /sys/fs/bpf/a: b: nothing more is expected"),
     (1, "service add 192.0.2.1:80", "service add 192.0.2.1:80: not ADDRESS:PORT/PROTOCOL"),
-    (1, "service show", "service show: configures nothing"),
+    (1, "service add help", "service add: configures nothing"),
+    (1, '"service" add nowhere:80/tcp', "service add nowhere:80/tcp: the address is not"),
     (2, "backend add 10.0.0.1", "backend add 10.0.0.1: "),
     (1, 'config set settle "3', "a quote without its second"),
 )
+
+# Lines that nobody knows.
+UNKNOWN = ("interfaces right", "adress 192.0.2.1 dev lo", "service show", "service", "config",
+           "config add", "service set", "flow flush", "Service add 192.0.2.1:80/tcp")
 
 TWICE = ("address 192.0.2.1 dev lo\naddress 192.0.2.1/32 dev lo",
          "address fd00::1/64 dev lo\naddress FD00:0::1/64 dev lo",
@@ -71,6 +75,8 @@ COMMANDS = (
     (1, ("xlb-up", "-x"), "xlb-up: -x: unknown option, see xlb-up -h"),
     (1, ("xlb-up", "nosuch"), "xlb-up: /etc/xlb/nosuch.conf: no such file"),
     (1, ("xlb-up", "./nosuch.conf"), "xlb-up: ./nosuch.conf: no such file"),
+    (1, ("xlb-up", "web.conf"), "xlb-up: /etc/xlb/web.conf.conf: no such file: "
+                                "a NAME is web, a FILE ./web.conf"),
     (1, ("xlb-up", "a b"), "xlb-up: a b: a name has letters, digits"),
     (1, ("xlb-up", "/"), "xlb-up: /: a name has letters, digits"),
     (1, ("xlb-up", "./.conf"), "xlb-up: ./.conf: a name has letters, digits"),
@@ -78,6 +84,8 @@ COMMANDS = (
     (1, ("xlb-down", "a", "b"), "xlb-down: b: nothing more is expected here"),
     (1, ("xlb-down", "a;b"), "xlb-down: a;b: a name has letters, digits"),
     (2, ("xlb-down", "nosuch"), "xlb-down: nosuch: is not up"),
+    (2, ("xlb-down", "web.conf"),
+     "xlb-down: web.conf: is not up: a NAME is web, a FILE ./web.conf"),
 )
 
 
@@ -112,6 +120,11 @@ def check_lines(path):
         if message.startswith("the prefix"):
             wanted = f"xlb-up: {path}:2: {' '.join(line.split()[:2])}: {message}"
         check_refused(("xlb-up", path), status, wanted, line)
+    for line in UNKNOWN:
+        file_of(f"{GOOD}{line}\r\n")
+        check_refused(("xlb-up", path), 1, f"xlb-up: {path}:2: {' '.join(line.split()[:2])}: "
+                      "configures nothing: interface, address, size, pin, config set, or ", line)
+        tap.ok("+ " not in run("xlb-up", path).stderr, f"before anything is done: {line}")
     for lines in TWICE:
         file_of(f"{lines}\n{GOOD}")
         first = lines.split()[0]
