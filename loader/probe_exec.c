@@ -243,7 +243,10 @@ static int exec_begin(struct check *check)
 	fcntl(files[1], F_SETFL, 0);
 	error = command_spawn(check, files[1]);
 	close(files[1]);
-	return error ?: exec_watch(check);
+	if (!error)
+		return exec_watch(check);
+	check_finish(check, RESULT_UNKNOWN, "%s: %s", check->probe->command[0], strerror(-error));
+	return 0;
 }
 
 const struct prober_kind exec_kind = {

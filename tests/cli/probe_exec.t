@@ -46,7 +46,8 @@ def check_codes():
     fresh(f"service add {DNS} table 251\nbackend add 10.0.0.1\n")
     said, why = once(f"probe {DNS} exec command /nonexistent\n")
     tap.equal((said, why), ({}, f"xlb-probe: 10.0.0.1:53 service {DNS}: could not be probed: "
-                                "No such file or directory\n"), "a command that is missing")
+                                "/nonexistent: No such file or directory\n"),
+              "a command that is missing")
 
 
 def check_filling():
