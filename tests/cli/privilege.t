@@ -269,6 +269,11 @@ def check_readers():
                                          or "not permitted" in done.stderr),
                f"readers cannot {what}", done.returncode, done.stderr)
     tap.equal(seen(), before, "nothing has changed")
+    os.chmod(PINS, 0o750)
+    done = run("xlb save", LOOK, NOBODY, READERS)
+    tap.equal((done.returncode, done.stdout, done.stderr), (0, xlb("save").stdout, ""),
+              "to save it takes to read the folder, besides the pins")
+    os.chmod(PINS, 0o710)
     for words in ("xlb service show", f"xlb service del {WEB}", "xlb flow flush", "xlb unload dev v0",
                   "xlb load dev v0", f"bpftool map dump pinned {PINS}/xlb_config"):
         done = run(words, LOAD, NOBODY)
