@@ -372,7 +372,9 @@ def check_stat():
     state.maps["xlb_drops"].set(0, {"ttl": 2})
     text = run("xlb-stat", "service", WEB6).stdout
     tap.ok(WEB6 in text and WEB4 not in text, "one service alone")
-    tap.ok(f"dropped: ttl {2 * cpus}\n" in text, "what has been dropped, by reason", text)
+    tap.ok(f"\ndropped, of all services: ttl {2 * cpus}\n" in text,
+           "what has been dropped, by reason, for whichever service", text)
+    tap.ok(f"\ndropped: ttl {2 * cpus}\n" in run("xlb-stat").stdout, "where all are shown, too")
     check_rates(count, second)
 
 
