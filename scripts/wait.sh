@@ -78,12 +78,26 @@ silence_wait() {
 $(printf '%s\n' "$busy" | awk '{ printf "%s%s service %s", comma, $1, $2; comma = ", " }')"
 }
 
+# Says whom is waited for and, at most, how long: a ninth of a warmup is a tenth of warmth.
+warmth_tell() { # BACKENDS
+	services=$(xlb -j service show)
+	printf '%s\n' "$1" "$services" | jq -rs --arg program "$program" '
+		(.[1] | map({key: .service, value: .warmup}) | from_entries) as $warmup |
+		[.[0][][] | select(.warm < 100)] |
+		(map(($warmup[.service] // 0) * (100 - .warm) / 90) | max | ceil) as $seconds |
+		"\($program): up: warming up for \($seconds) seconds: " +
+			(map("\(.backend) service \(.service)") | join(", "))' >&2
+}
+
 # Takes the steps of those that warm up until all are warm.
 warmth_wait() {
+	told=
 	while
 		shown=$(selected_show backend) || exit
 		printf '%s\n' "$shown" | jq -e 'any(.[][]; .warm < 100)' >/dev/null
 	do
+		[ -n "$told" ] || warmth_tell "$shown"
+		told=yes
 		sleep 1
 		xlb service warm
 	done

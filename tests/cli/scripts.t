@@ -243,8 +243,10 @@ def check_warmup():
     before = warm()
     run("xlb-backend", "down", "web1")
     done = run("xlb-backend", "up", "web1")
-    tap.equal((before, done.returncode, done.stdout + done.stderr, warm()), ([10], 0, "", [100]),
+    tap.equal((before, done.returncode, done.stdout, warm()), ([10], 0, "", [100]),
               "xlb-backend up takes all the steps of a warmup")
+    tap.equal(done.stderr, f"xlb-backend: up: warming up for 2 seconds: 10.0.0.1:80 service {WEB4},"
+              f" 10.0.0.1:81 service {WEB4}\n", "and says for whom it waits, and how long")
     run("xlb-service", "change", WEB4, "warmup", "0")
 
 
