@@ -91,6 +91,20 @@ words_check() { # WORD...
 	done
 }
 
+# Dies for what cannot begin with a HOST, before a name server is asked.
+subject_check() { # VERB WORD
+	words_check "$2"
+	case $2 in
+	-*)
+		# Help is no line of a file.
+		[ -n "$origin" ] || options_common "$2"
+		die 1 "$2: neither a HOST nor a keyword"
+		;;
+	\[*) ;;
+	*:*:*) die 1 "$1 $2: an IPv6 address stands in [ ]" ;;
+	esac
+}
+
 queue() { # WORD...
 	words_check "$@"
 	origins=$origins$origin$newline

@@ -264,6 +264,13 @@ ERRORS = (
     (2, f"xlb-service add {WEB4}", f"xlb-service: add {WEB4}: exists already"),
     (2, "xlb-service del 192.0.2.9:80/tcp", "xlb-service: del 192.0.2.9:80/tcp: no such service"),
     (2, "xlb-service show 192.0.2.9:80/tcp", "xlb-service: show 192.0.2.9:80/tcp: no such service"),
+    (1, "xlb-service show -j", "xlb-service: -j: unknown option, see xlb-service -h"),
+    (1, f"xlb-service show {WEB4} -j:80/tcp", "xlb-service: -j:80/tcp: unknown option"),
+    (1, "xlb-service add fd00::5:80/tcp",
+     "xlb-service: add fd00::5:80/tcp: an IPv6 address stands in [ ]"),
+    (1, "xlb-service add 192.0.2.0/24:80/tcp",
+     "xlb-service: add 192.0.2.0/24:80/tcp: not HOST:PORT/PROTOCOL"),
+    (1, "xlb-service add 192.0.2.9/tcp", "xlb-service: add 192.0.2.9/tcp: not HOST:PORT/PROTOCOL"),
     (1, "xlb-backend ad", "xlb-backend: ad: unknown command, not one of: add,"),
     (1, "xlb-backend --x", "xlb-backend: --x: unknown option, see xlb-backend -h"),
     (1, "xlb-backend add", "xlb-backend: add: which backend? HOST[:PORT]"),
@@ -283,6 +290,14 @@ ERRORS = (
     (1, f"xlb-backend add 10.0.0.2 service {WEB4} weight", "weight: needs a value"),
     (1, f"xlb-backend add 10.0.0.2 service {WEB4} weight -1", "weight -1: not a number"),
     (1, f"xlb-backend add web1 wieght 2 service {WEB4}", "xlb-backend: add: 2: neither a BACKEND"),
+    (1, "xlb-backend show -j", "xlb-backend: -j: unknown option, see xlb-backend -h"),
+    (1, "xlb-backend up -f pool", "xlb-backend: -f: unknown option, see xlb-backend -h"),
+    (1, f"xlb-backend add fd00::5 service {WEB6}",
+     "xlb-backend: add fd00::5: an IPv6 address stands in [ ]"),
+    (1, "xlb-backend up fd00::1", "xlb-backend: up fd00::1: an IPv6 address stands in [ ]"),
+    (1, f"xlb-backend add 10.0.0.3/24 service {WEB4}",
+     "xlb-backend: add 10.0.0.3/24: a backend is HOST[:PORT], without prefix or protocol"),
+    (1, "xlb-backend down 10.0.0.1:80/tcp", "down 10.0.0.1:80/tcp: a backend is HOST[:PORT],"),
     (2, "xlb-backend up web2", "xlb-backend: up web2: no such backend"),
     (2, f"xlb-backend up web1 service {DNS}", "xlb-backend: up web1: no such backend"),
     (2, "xlb-backend up 10.0.0.1:81", "xlb-backend: up 10.0.0.1:81: no such backend"),
@@ -464,6 +479,8 @@ def check_help():
             done = run(tool, option)
             tap.ok(done.returncode == 0 and re.match(rf"Usage: {tool}\s", done.stdout) and
                    not done.stderr, f"{tool} {option}")
+    for words in ("xlb-service add -h", "xlb-backend drain --help"):
+        tap.ok(run(*words.split()).stdout.startswith("Usage: "), f"{words} helps, too")
 
 
 def check_install():
