@@ -95,6 +95,7 @@ OFFERED = (
     ("xlb-backend up 10.0.0.1 10.0.0.2 ", "10.0.0.1:80 10.0.0.2 service"),
     ("xlb-backend drain 10.0.0.1 wait 5 ", "quiet service"),
     ("xlb-backend add -f f", "file folder"),
+    ("xlb-backend del -f file ", "service"),
     ("xlb-stat -w 5 ", "service"),
     (f"xlb-stat service {WEB} ", ""),
     ("xlb-save ", "-V -h"),

@@ -129,6 +129,20 @@ def check_file():
                   (1, f"xlb-backend: {file.name}:4: add 10.0.0.3:8080: weight: given twice\n"),
                   "so does a wrong command line")
         tap.equal(shown(), "", "and nothing is changed")
+        run("xlb-backend", "add", "-f", file.name, "service", WEB4)
+        run("xlb-backend", "add", "web1:8082", "service", WEB4)
+        check_done(f"xlb-backend del -f {file.name} service {WEB4}",
+                   f"10.0.0.1:8082 service {WEB4} weight 1 state up\n")
+    line = f"web1:8082 weight 9 health up service {WEB4} state drain"
+    for words, text, why in (
+            ("-f - weight 9", line, "-:1: del 10.0.0.1:8082: weight: unknown keyword"),
+            ("-f -", f"{line} weight", "-:1: del: weight: needs a value\n"),
+            ("-f -", "-h", "-:1: -h: neither a HOST nor a keyword\n"),
+            ("-f -", line.replace("weight", "wieght"), "-:1: del: 9: neither a BACKEND nor")):
+        done = run("xlb-backend", "del", *words.split(), text=text)
+        tap.ok(done.returncode == 1 and done.stderr.startswith(f"xlb-backend: {why}"),
+               f"del {words}: what is wrong with a line", done.stderr)
+    check_done("xlb-backend del -f -", "", text=line)
     fresh()
     check_done(f"xlb-backend add -f - service {WEB4}", wanted, text=pool)
     tap.equal(run("xlb-backend", "add", "-f", "-", text="").returncode, 0,
