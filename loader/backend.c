@@ -145,7 +145,8 @@ static struct backend *backend_only(const struct state *state, const struct endp
 
 		if (found && only)
 			return NULL;
-		only = found ?: only;
+		if (found)
+			only = found;
 	}
 	return only;
 }
