@@ -69,6 +69,7 @@ struct check {
 	bool warned, unsure;		/* what the last result was, if told */
 	bool probed;			/* there was a result */
 	bool running;
+	bool excused;			/* the probe under way had its time again */
 	__u64 next_at;			/* when the next probe may begin */
 	struct timer timer;		/* for that, or for the end of patience */
 	union {

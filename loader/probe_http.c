@@ -11,6 +11,9 @@
 
 /* Bytes of a body that are looked at. */
 #define BODY_MAX 65536
+/* How long to connect, in seconds: longer than any timeout, which is not for libcurl to
+ * tell.  It would be 300. */
+#define CONNECT_MAX 86400L
 
 static void http_init(struct check *check)
 {
@@ -281,6 +284,7 @@ static CURLcode easy_set(struct check *check, CURL *easy)
 	CURLcode code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
 
 	code = code ?: curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	code = code ?: curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_MAX);
 	code = code ?: curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	code = code ?: curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	code = code ?: curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);

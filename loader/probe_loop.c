@@ -132,10 +132,8 @@ void timer_unset(struct loop *loop, struct timer *timer)
 		timer_settle(loop, last, place);
 }
 
-static void timers_run(struct loop *loop)
+static void timers_run(struct loop *loop, __u64 now)
 {
-	__u64 now = loop_now();
-
 	while (!loop->stop && loop->timer_count && loop->timers[1]->at <= now) {
 		struct timer *timer = loop->timers[1];
 
@@ -157,23 +155,54 @@ static int loop_patience(const struct loop *loop)
 	return at - now < INT_MAX ? (int)(at - now) : INT_MAX;
 }
 
-int loop_run(struct loop *loop)
+/* How many descriptors were ready, EVENTS at most, or -errno. */
+static int events_take(struct loop *loop, int patience)
 {
 	struct epoll_event events[EVENTS];
+	int count = epoll_wait(loop->epoll, events, EVENTS, patience);
+
+	if (count < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < count && !loop->stop; i++) {
+		/* What came before may have closed it, or opened another of its number. */
+		const struct watch *watch = &loop->watches[events[i].data.fd];
+
+		if (watch->ready)
+			watch->ready(watch->context, events[i].data.fd, events[i].events);
+	}
+	return count;
+}
+
+/*
+ * All that are ready.  Those that stay ready get their turn again only after all others,
+ * and don't keep timers from running.
+ */
+static int events_take_all(struct loop *loop)
+{
+	unsigned turns = loop->watch_room / EVENTS;
+	int count;
+
+	do
+		count = events_take(loop, 0);
+	while (count == EVENTS && turns--);
+	return count;
+}
+
+int loop_run(struct loop *loop)
+{
+	__u64 now;
 	int count;
 
 	while (!loop->stop) {
-		count = epoll_wait(loop->epoll, events, EVENTS, loop_patience(loop));
-		if (count < 0 && errno != EINTR)
-			return -errno;
-		for (int i = 0; i < count && !loop->stop; i++) {
-			/* What came before may have closed it, or opened another of its number. */
-			const struct watch *watch = &loop->watches[events[i].data.fd];
-
-			if (watch->ready)
-				watch->ready(watch->context, events[i].data.fd, events[i].events);
-		}
-		timers_run(loop);
+		count = events_take(loop, loop_patience(loop));
+		/* This process may have stood still since: what has come by now is no later
+		 * than the timers that are due now, whatever their time. */
+		now = loop_now();
+		if (count >= 0)
+			count = events_take_all(loop);
+		if (count < 0)
+			return count;
+		timers_run(loop, now);
 	}
 	return 0;
 }

@@ -3,14 +3,16 @@
 """xlb-probe against servers that do as they are told, on loopback."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import prober  # noqa: E402
-from prober import PATIENCE, PROBE, changes, fresh, once, write  # noqa: E402
+from prober import PATIENCE, PROBE, changes, fresh, once, wait_for, write  # noqa: E402
 from world import maps_remove  # noqa: E402
 import tap  # noqa: E402
 
@@ -148,8 +150,8 @@ def check_descriptors():
                  for number in range(1, LACKING + 1)]
     for kind, patience in ("http", 1), ("tcp", PATIENCE):
         write("few.conf", f"probe {WEB} {kind} timeout {patience}\n")
-        done = subprocess.run(["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}", PROBE, "-once", "few.conf"],
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}", PROBE, "-once",
+                               "few.conf"], capture_output=True, text=True, check=False)
         lack = done.stderr.count(": could not be probed: Too many open files\n")
         told = len(changes(done.stdout))
         if kind == "http":
@@ -161,4 +163,31 @@ def check_descriptors():
         listener.close()
 
 
-prober.run(check_errors, check_http, check_tcp, check_descriptors)
+def connecting(port):
+    """Is somebody, who has not got through?"""
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        return any(line.split()[2].endswith(f":{port:04X}") and line.split()[3] == "02"
+                   for line in file)
+
+
+def check_stop():
+    """Answers that come while it is stopped, beyond its patience, are answers."""
+    web, full = Server(), socket.create_server(("127.0.0.1", 0), backlog=0)
+    end = full.getsockname()
+    queue = [socket.create_connection(end)]
+    fresh(f"service add {WEB} table 251\nbackend add {web.end} service {WEB}\n"
+          f"service add {ALL} table 251\nbackend add 127.0.0.1 service {ALL}\n")
+    write("stop.conf", f"probe {WEB} http timeout 1.5\nprobe {ALL} tcp port {end[1]} timeout 1.5\n")
+    with subprocess.Popen([PROBE, "-once", "stop.conf"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: web.held and connecting(end[1]), "both probes are under way")
+        process.send_signal(signal.SIGSTOP)
+        queue.append(full.accept()[0])
+        web.held[0].sendall(response(200, b"", b"Content-Length: 0\r\n"))
+        time.sleep(1.8)
+        tap.ok(not connecting(end[1]), "the second SYN got through")
+        process.send_signal(signal.SIGCONT)
+        tap.equal(process.communicate(timeout=PATIENCE), ("", ""), "both are up")
+
+
+prober.run(check_errors, check_http, check_tcp, check_descriptors, check_stop)

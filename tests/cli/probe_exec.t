@@ -3,8 +3,10 @@
 """xlb-probe and commands that end as they are told: what it makes of them, and when."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import prober  # noqa: E402
@@ -145,4 +147,34 @@ def check_output():
            "a disk that is full", done.returncode, done.stderr)
 
 
-prober.run(check_codes, check_filling, check_rise_and_fall, check_follow, check_output)
+def check_stop():
+    """It is stopped beyond the patience of its probes, and what needs it has to wait."""
+    fresh(f"service add {WEB} table 251\n" +
+          "".join(f"backend add 10.0.0.{number}\n" for number in range(1, 4)))
+    write("stop.sh", """
+        touch "begun-$1"
+        case $1 in
+        *.1) until [ -e stopped ]; do sleep 0.01; done ;;
+        *.2) until [ -e continued ]; do sleep 0.01; done ;;
+        *.3) sleep 1000 ;;
+        esac
+    """)
+    write("stop.conf", f"probe {WEB} exec timeout 1 command sh stop.sh {{address}}\n")
+    with subprocess.Popen([PROBE, "-once", "stop.conf"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: all(os.path.exists(f"begun-10.0.0.{number}") for number in range(1, 4)),
+                 "the probes are under way")
+        process.send_signal(signal.SIGSTOP)
+        write("stopped", "")
+        time.sleep(2)
+        process.send_signal(signal.SIGCONT)
+        write("continued", "")
+        said, why = process.communicate(timeout=PATIENCE)
+    tap.equal(said, f"backend change 10.0.0.3:80 service {WEB} health down\n",
+              "who has answered by then or soon after is up")
+    tap.equal(why, f"xlb-probe: 10.0.0.3:80 service {WEB}: down: no answer within 1 seconds\n",
+              "who has not is down")
+
+
+prober.run(check_codes, check_filling, check_rise_and_fall, check_follow, check_output,
+           check_stop)

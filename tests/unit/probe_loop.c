@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Tests of loader/probe_loop.c: timers in their order, descriptors, and neither in vain. */
+#include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/time.h>
 
 #include "probe_loop.h"
 #include "unit.h"
@@ -111,12 +115,113 @@ static void what_is_forgotten_is_not_called(void **state)
 	}
 }
 
+#define CROWD 600	/* more than are taken at once */
+
+static int crowd[CROWD];
+static unsigned met;
+
+/* Ready or not; what is, stays so. */
+static void crowd_watch(loop_ready *ready, unsigned full)
+{
+	met = 0;
+	for (unsigned i = 0; i < CROWD; i++) {
+		crowd[i] = eventfd(full, 0);
+		assert_true(crowd[i] >= 0);
+		assert_int_equal(loop_watch(&loop, crowd[i], EPOLLIN, ready, NULL), 0);
+	}
+}
+
+static void crowd_close(void)
+{
+	for (unsigned i = 0; i < CROWD; i++)
+		close(crowd[i]);
+}
+
+static void crowd_ready(void *context, int file, __u32 events)
+{
+	(void)context;
+	(void)events;
+	loop_forget(&loop, file);
+	met++;
+}
+
+/* Its time was over before the loop ran. */
+static void late_timer_set(void)
+{
+	assert_int_equal(timer_reserve(&loop, 1), 0);
+	timer_set(&loop, &timers[0], loop_now() - 1000);
+}
+
+static void what_has_come_goes_before_timers(void **state)
+{
+	(void)state;
+	crowd_watch(crowd_ready, 1);
+	late_timer_set();
+	assert_int_equal(loop_run(&loop), 0);
+	assert_int_equal(ran, 1);
+	assert_int_equal(met, CROWD);
+	crowd_close();
+}
+
+/* In the midst of waiting, until what was waited for is over. */
+static void stand_still(int number)
+{
+	const __u64 one = 1;
+
+	(void)number;
+	poll(NULL, 0, 150);
+	for (unsigned i = 0; i < CROWD; i++)
+		(void)!write(crowd[i], &one, sizeof(one));
+}
+
+static void what_comes_with_a_signal_goes_before_timers(void **state)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 10000 };
+
+	(void)state;
+	crowd_watch(crowd_ready, 0);
+	assert_int_equal(timer_reserve(&loop, 1), 0);
+	timer_set(&loop, &timers[0], loop_now() + 100);
+	signal(SIGALRM, stand_still);
+	assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+	assert_int_equal(loop_run(&loop), 0);
+	signal(SIGALRM, SIG_DFL);
+	assert_int_equal(ran, 1);
+	assert_int_equal(met, CROWD);
+	crowd_close();
+}
+
+static void crowd_stays(void *context, int file, __u32 events)
+{
+	(void)context;
+	(void)file;
+	(void)events;
+	met++;
+}
+
+static void what_stays_ready_does_not_stop_timers(void **state)
+{
+	(void)state;
+	crowd_watch(crowd_stays, 1);
+	late_timer_set();
+	alarm(10);
+	assert_int_equal(loop_run(&loop), 0);
+	alarm(0);
+	assert_int_equal(ran, 1);
+	assert_true(met >= CROWD);
+	crowd_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(timers_run_in_order, begin, end),
 		cmocka_unit_test_setup_teardown(timers_wait, begin, end),
 		cmocka_unit_test_setup_teardown(what_is_forgotten_is_not_called, begin, end),
+		cmocka_unit_test_setup_teardown(what_has_come_goes_before_timers, begin, end),
+		cmocka_unit_test_setup_teardown(what_comes_with_a_signal_goes_before_timers,
+						begin, end),
+		cmocka_unit_test_setup_teardown(what_stays_ready_does_not_stop_timers, begin, end),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
