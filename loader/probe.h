@@ -63,6 +63,7 @@ struct check {
 	struct xlb_backend_key key;
 	struct endpoint service, end;
 	enum xlb_state mapped;		/* its health, as the map had it last */
+	__u16 id;			/* as there */
 	bool seen;			/* in the map, when that was read last */
 	__u32 mark;			/* of sockets to the VIP there; 0: it has none */
 	struct health health;

@@ -52,6 +52,7 @@ static struct check *check_add(struct prober *prober, const struct probe *probe,
 	check->end.port = key->port;
 	check->end.protocol = key->protocol;
 	check->mapped = value->health;
+	check->id = value->id;
 	check->health.up = value->health != XLB_DOWN;
 	check->seen = true;
 	if (!tsearch(check, &prober->tree, key_order)) {
@@ -67,15 +68,17 @@ static struct check *check_add(struct prober *prober, const struct probe *probe,
 
 /*
  * Somebody else has changed what the map says: it is told again, if it is not so.
- * A backend that was deleted and added again counts as one.
+ * A backend that was deleted and added again counts as one, and has another id: what the
+ * map had in between may not have been seen.
  */
-static void check_compare(struct check *check, enum xlb_state health)
+static void check_compare(struct check *check, const struct xlb_backend *value)
 {
-	bool changed = check->mapped != health;
+	bool changed = check->mapped != value->health || check->id != value->id;
 
-	check->mapped = health;
+	check->mapped = value->health;
+	check->id = value->id;
 	check->seen = true;
-	if (changed && check->health.known && check->health.up != (health != XLB_DOWN))
+	if (changed && check->health.known && check->health.up != (value->health != XLB_DOWN))
 		check_tell(check);
 }
 
@@ -87,7 +90,7 @@ static struct check *backend_follow(struct prober *prober, const struct xlb_back
 	const struct probe *probe;
 
 	if (check) {
-		check_compare(check, value->health);
+		check_compare(check, value);
 		return check;
 	}
 	memcpy(service.address, key->service_address, sizeof(service.address));

@@ -130,6 +130,18 @@ def check_follow():
     running.end()
 
 
+def check_again():
+    """Deleted and added again between two looks at the map: it is up there, and is not."""
+    fresh(f"service add {WEB} table 251\nbackend add 10.0.0.1\n")
+    running = Running(f"probe {WEB} exec interval 1 command sh -c \"exit 2\"\n")
+    line = f"backend change 10.0.0.1:80 service {WEB} health down\n"
+    wait_for(lambda: read("said.out") == line, "a backend is told to be down")
+    xlb("-batch", "-", text=f"{line}backend del 10.0.0.1\n", status=0)
+    xlb("backend", "add", "10.0.0.1", status=0)
+    wait_for(lambda: read("said.out") == line * 2, "and again once it is another")
+    running.end()
+
+
 def check_output():
     """Nobody reads: it ends, and says so, before it has anything to tell."""
     fresh(f"service add {WEB} table 251\nbackend add 10.0.0.1\n")
@@ -176,5 +188,5 @@ def check_stop():
               "who has not is down")
 
 
-prober.run(check_codes, check_filling, check_rise_and_fall, check_follow, check_output,
-           check_stop)
+prober.run(check_codes, check_filling, check_rise_and_fall, check_follow, check_again,
+           check_output, check_stop)
