@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# What xlb asks the kernel about backends' neighbours: all over one socket, each kept;
-# and backends in mode dr behind a router, which are warned of.
+# What xlb asks the kernel about backends' neighbours: all over one socket, each kept, and
+# for longer than the backend; and backends in mode dr behind a router, which are warned of.
 
 # shellcheck source=tests/net/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -78,4 +78,15 @@ else
 	is "want no socket more" "$(grep -c NETLINK "$WORK/fifty")" "$(grep -c NETLINK "$WORK/one")"
 	is "and are kept, each" "$(($(managed) - before))" 50
 fi
+
+# --- what is left of it ---
+
+lb backend add 10.1.1.60 service $dnat
+before=$(managed)
+ok "a service with all its backends is deleted" lb service del $dnat
+ok "another command" lb config set idle 200
+is "the kernel keeps their neighbours" "$(managed)" "$before"
+ok "until one is deleted there" ip -n balancer neighbour del 10.1.1.60 dev client
+ok "another command" lb config set idle 100
+is "and then no more" "$(managed)" "$((before - 1))"
 finish
