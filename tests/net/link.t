@@ -239,6 +239,22 @@ ok "no size joins" lb load dev back.end
 ok "one is unloaded" lb unload dev client
 ok "and the other" lb unload dev back.end
 
+# --- another network namespace, with a folder of its own ---
+
+look() {
+	bpftool -j map dump pinned /sys/fs/bpf/xlb/xlb_links
+	pins | grep ^/sys/fs/bpf/xlb/
+}
+
+fresh_pins
+ok "one namespace" lb load dev client
+before=$(look)
+ok "another" on client xlb -pin /sys/fs/bpf/other load dev eth0
+is "which the first has nothing of" "$(look)" "$before"
+ok "nor of its end" on client xlb -pin /sys/fs/bpf/other unload dev eth0
+is "it has its interfaces, and its program's pin" "$(look)" "$before"
+ok "so that it ends as before" lb unload dev client
+
 # --- where native mode can't be ---
 
 fresh_pins
