@@ -157,7 +157,7 @@ static enum status maps_adopt(const struct args *args, struct attach *attach, in
 	strcpy(folder, attach->maps.folder);
 	maps_close(&attach->maps);
 	attach->fresh = attach->made = false;
-	*opened = maps_open(&attach->maps, folder, true);
+	*opened = maps_open(&attach->maps, folder, MAPS_CHANGE);
 	if (*opened && *opened != -EPROTO && *opened != -EINPROGRESS)
 		return maps_fail(args, &attach->maps, *opened);
 	return STATUS_DONE;
@@ -175,7 +175,7 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 	    opened != -EINPROGRESS)
 		return maps_fail(args, &attach->maps, opened);
 	/* Where nobody has named it, somebody may have made it before us. */
-	if (attach->maps.lock >= 0 && !attach->pin && !getenv("XLB_PIN"))
+	if (attach->maps.lock >= 0 && !pin_named(attach->pin))
 		err = folder_check(attach->maps.lock);
 	if (!err && opened == -ENOENT)
 		err = folder_make(&attach->maps, &attach->made, &attach->fresh);
@@ -239,7 +239,7 @@ static enum status cmd_load(struct context *context, struct args *args)
 	if (!status && !attach.link.ifindex && keywords[KEYWORD_MODE].given)
 		status = args_fail(args, STATUS_USAGE, "mode: is of an interface: dev IF");
 	if (!status) {
-		if (!pin && !getenv("XLB_PIN") && program_folder(&attach.attached, NULL, folder))
+		if (!pin_named(pin) && program_folder(&attach.attached, NULL, folder))
 			pin = folder;
 		err = maps_open(&attach.maps, pin, MAPS_CHANGE);
 		status = load_with_maps(args, &attach, keywords, err);

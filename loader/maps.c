@@ -85,14 +85,20 @@ static int folder_holds(const char *folder, const char *name)
 	return errno == ENOTDIR ? -ENOENT : -errno;
 }
 
+const char *pin_named(const char *pin)
+{
+	if (!pin)
+		pin = getenv("XLB_PIN");
+	return pin && *pin ? pin : NULL;
+}
+
 int pins_find(const char *name, const char *pin, char *folder, char *second)
 {
 	unsigned found = 0;
 	int error;
 
-	if (!pin)
-		pin = getenv("XLB_PIN");
-	if (pin && *pin) {
+	pin = pin_named(pin);
+	if (pin) {
 		snprintf(folder, PATH_MAX, "%s", pin);
 		return folder_holds(pin, name);
 	}

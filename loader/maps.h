@@ -83,6 +83,9 @@ const char *map_name(enum map map);
 size_t map_key_size(enum map map);
 size_t map_value_size(enum map map);
 
+/* The folder that somebody has named: pin, else $XLB_PIN; NULL: nobody, or it is empty. */
+const char *pin_named(const char *pin);
+
 /*
  * Finds the one folder where this name is pinned: pin, else $XLB_PIN, else the
  * places where xlb, iproute2 and bpftool pin.  0 and folder, of PATH_MAX bytes as

@@ -108,7 +108,8 @@ def check_folders():
     """Somebody was there before xlb load, on a file system where anybody may make folders."""
     os.chmod("/sys/fs/bpf", 0o1777)
     why = "belongs to another user, or others may write there: name another folder, or chown"
-    for what, owner, mode in (("of somebody else", OTHER, 0o755), ("that all may write to", 0, 0o777)):
+    for what, owner, mode in (("of somebody else", OTHER, 0o755),
+                              ("that all may write to", 0, 0o777)):
         os.makedirs(PINS, exist_ok=True)
         os.chown(PINS, owner, owner)
         os.chmod(PINS, mode)
@@ -126,9 +127,11 @@ def check_folders():
     xlb("load", "maps", status=0)
     os.chown(PINS, OTHER, OTHER)
     os.unlink(f"{PINS}/xlb_flows4")
-    done = xlb("load", "maps")
-    tap.ok(done.returncode == 2 and why in done.stderr and not os.path.exists(f"{PINS}/xlb_flows4"),
-           "xlb load: and maps that are there already, in such a folder", done.stderr)
+    for how, variables in ("", {}), (", nor does an empty $XLB_PIN name one", {"XLB_PIN": ""}):
+        done = xlb("load", "maps", variables=variables)
+        tap.ok(done.returncode == 2 and why in done.stderr and
+               not os.path.exists(f"{PINS}/xlb_flows4"),
+               f"xlb load: and maps that are there already, in such a folder{how}", done.stderr)
     done = xlb("-pin", PINS, "load", "maps")
     tap.equal(done.returncode, 0, "unless it has been named")
 
