@@ -141,7 +141,7 @@ check: deps
 	@$(MAKE) --no-print-directory all $(TEST_PROGRAMS)
 	prove --exec '' $(PROVE_FLAGS) $(TESTS)
 
-tests/kernels/verify: tests/kernels/verify.c loader/object.o
+tests/kernels/verify: tests/kernels/verify.c loader/object.o loader/privilege.o
 	$(CC) $(CFLAGS) $(XLB_CFLAGS) -Iloader $^ $(shell pkg-config --cflags --libs libbpf) -o $@
 
 # With KERNELS="5.10 6.1" on these alone.

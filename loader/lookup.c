@@ -178,7 +178,7 @@ static enum status question_answer(struct context *context, const struct args *a
 		return maps_fail(args, &state->maps, error);
 	if (error)
 		return args_fail(args, STATUS_REFUSED, "%s: %s", path,
-				 privilege_explain(error, PRIVILEGE_LOAD));
+				 object_explain(error, PRIVILEGE_LOAD));
 	program = bpf_object__find_program_by_name(object, PROGRAM);
 	error = program ? program_ask(bpf_program__fd(program), question, &answer) : -ENOENT;
 	bpf_object__close(object);

@@ -9,6 +9,7 @@
 #include <bpf/btf.h>
 
 #include "object.h"
+#include "privilege.h"
 #include "xlb_abi.h"
 
 static int object_try(const char *candidate, char *path)
@@ -214,4 +215,21 @@ int object_load(const struct object_wish *wish, struct bpf_object **object)
 	if (wish->frags && error == -EINVAL)
 		error = object_try_load(&older, object);
 	return error;
+}
+
+bool object_is_none(int error)
+{
+	return error == -LIBBPF_ERRNO__FORMAT || error == -LIBBPF_ERRNO__LIBELF;
+}
+
+const char *object_explain(int error, unsigned long long wanted)
+{
+	static char text[128];
+
+	if (object_is_none(error))
+		return "not a BPF object file";
+	if (error > -__LIBBPF_ERRNO__START)
+		return privilege_explain(error, wanted);
+	libbpf_strerror(error, text, sizeof(text));
+	return text;
 }

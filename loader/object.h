@@ -44,6 +44,16 @@ struct object_wish {
  */
 int object_load(const struct object_wish *wish, struct bpf_object **object);
 
+/*
+ * What an error of an object file means that libbpf has opened or loaded, where that wants
+ * these capabilities (privilege.h): libbpf has numbers of its own, which strerror() does not
+ * know.  The text holds until the next call.
+ */
+const char *object_explain(int error, unsigned long long wanted);
+
+/* The error is that the file is none. */
+bool object_is_none(int error);
+
 /* Says after `obj PATH: ` what -EPROTO means. */
 #define OBJECT_OTHER_ABI "not of ABI %u, which this xlb speaks: give the one of its own version"
 

@@ -26,6 +26,9 @@ enum status place_load(const struct args *args, const struct object_wish *wish,
 {
 	int error = object_load(wish, object);
 
+	if (object_is_none(error))
+		return args_fail(args, STATUS_REFUSED, "obj %s: %s", wish->path,
+				 object_explain(error, PRIVILEGE_LOAD));
 	switch (error) {
 	case 0:
 		return STATUS_DONE;
@@ -42,7 +45,7 @@ enum status place_load(const struct args *args, const struct object_wish *wish,
 				 XLB_ABI);
 	default:
 		return args_fail(args, STATUS_REFUSED, "obj %s: with maps in %s: %s", wish->path,
-				 wish->folder, privilege_explain(error, PRIVILEGE_LOAD));
+				 wish->folder, object_explain(error, PRIVILEGE_LOAD));
 	}
 }
 

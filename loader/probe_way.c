@@ -91,8 +91,8 @@ static enum status way_make(struct way *way, const struct maps *maps)
 	/* -EACCES is the verifier's: older ones want more (xlb-probe(8)). */
 	if (error)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: %s: %s", path,
-				 privilege_explain(error, error == -EACCES ? PRIVILEGE_LOAD :
-							 PRIVILEGE_CHANGE));
+				 object_explain(error, error == -EACCES ? PRIVILEGE_LOAD :
+						      PRIVILEGE_CHANGE));
 	ifindex = route_device_make();
 	if (ifindex < 0)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: making the device %s: %s", DEVICE,
@@ -101,7 +101,7 @@ static enum status way_make(struct way *way, const struct maps *maps)
 	error = program_attach(way->object, ifindex);
 	if (error)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: attaching %s to %s: %s", PROGRAM,
-				 DEVICE, strerror(-error));
+				 DEVICE, object_explain(error, PRIVILEGE_ATTACH));
 	error = route_rules_add();
 	return error ? args_fail(NULL, STATUS_REFUSED, "via vip: routing rules: %s",
 				 strerror(-error))

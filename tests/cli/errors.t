@@ -480,6 +480,18 @@ def check_other_maps():
     os.unlink(os.path.join(world.PINS, "xlb_flows6"))
 
 
+def check_no_objects():
+    """Files that are there, but are no objects; libbpf has its own numbers for that."""
+    before = World().snapshot()
+    for what in "/etc/passwd", world.XLB:
+        for words in f"load maps obj {what}", f"lookup 10.9.0.1:7 to {WEB}":
+            done = xlb(*words.split(), variables={"XLB_OBJECT": what})
+            where = "load maps: obj" if "maps" in words else "lookup 10.9.0.1:7:"
+            tap.equal((done.returncode, done.stderr),
+                      (2, f"xlb: {where} {what}: not a BPF object file\n"), words)
+    tap.ok(World().snapshot() == before, "nothing has changed")
+
+
 def check_contradictions():
     """What no xlb has written: refused, rather than made worse."""
     maps_remove()
@@ -540,6 +552,7 @@ def main():
     check_batch_json()
     check_hostile(seen)
     check_shared(seen)
+    check_no_objects()
     check_full()
     check_full_of_rules()
     check_without_maps()

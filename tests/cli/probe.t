@@ -43,6 +43,19 @@ def check_errors():
                f"{status}: xlb-probe {words}", done.returncode, done.stderr)
 
 
+def check_no_object():
+    """Where the program of `via vip` should be is something else."""
+    fresh(f"service add {WEB} table 251 mode dr\n")
+    write("xlb.o", "")
+    write("probe.o", "no object")
+    variables = dict(os.environ, XLB_OBJECT=os.path.abspath("xlb.o"))
+    done = subprocess.run([PROBE, write("vip.conf", f"probe {WEB} tcp via vip\n")],
+                          capture_output=True, text=True, check=False, env=variables)
+    tap.equal((done.returncode, done.stderr),
+              (2, f"xlb-probe: via vip: {os.path.abspath('probe.o')}: not a BPF object file\n"),
+              "via vip: not a program")
+
+
 class Server:
     """Answers every request with what it is told; None: with nothing."""
 
@@ -190,4 +203,4 @@ def check_stop():
         tap.equal(process.communicate(timeout=PATIENCE), ("", ""), "both are up")
 
 
-prober.run(check_errors, check_http, check_tcp, check_descriptors, check_stop)
+prober.run(check_errors, check_no_object, check_http, check_tcp, check_descriptors, check_stop)
