@@ -86,8 +86,12 @@ static __always_inline bool bucket_take(__u64 first, __u32 service, __u32 limit,
 	full.full_at = bucket ? *(volatile __u64 *)&bucket->full_at : now;
 	if (full.full_at < now)
 		full.full_at = now;
-	if (full.full_at - now > (burst - 1ULL) * each)
+	if (full.full_at - now > (burst - 1ULL) * each) {
+		/* What is missing by a lower limit, which this was, is no more than all. */
+		if (bucket && full.full_at - now > burst * each)
+			*(volatile __u64 *)&bucket->full_at = now + burst * each;
 		return false;
+	}
 	full.full_at += each;
 	if (bucket)
 		*(volatile __u64 *)&bucket->full_at = full.full_at;

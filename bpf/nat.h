@@ -48,8 +48,10 @@ static __always_inline bool nat_keep_in(struct xdp_md *ctx, __u64 shape, const b
 	back = record_find(&tuple, v6, &back_embryonic);
 	if (back && !nat_reply_matches(back, &p, v6))
 		return false;
-	if (back)
+	if (back) {
+		record_seen(back, copy.seen);
 		back->closing |= closing;
+	}
 	if (back && !(back_embryonic && !opening))
 		return true;
 	if (back)

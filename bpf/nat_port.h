@@ -60,7 +60,7 @@ static __always_inline bool nat_expired(const struct xlb_flow *flow, bool embryo
 	struct xlb_target *target = target_at(flow->backend);
 	__u32 life = embryonic || nat_closed(flow->closing) ? XLB_CLOSED_SECONDS : config->idle;
 
-	return now - flow->seen > life * config->hz || !target ||
+	return record_silence(flow, now) > life * config->hz || !target ||
 	       target->generation != flow->generation;
 }
 

@@ -71,11 +71,20 @@ static __always_inline void record_touch(const union tuple *tuple, struct xlb_fl
 	}
 }
 
+/* For how many jiffies nothing was seen of the flow; another CPU may have seen something
+ * since this one looked at the clock. */
+static __always_inline __u32 record_silence(const struct xlb_flow *flow, __u32 now)
+{
+	__u32 silence = now - flow->seen;
+
+	return silence < 0xffff0000 ? silence : 0;
+}
+
 /* A SYN follows a record only as a retransmission. */
 static __always_inline bool record_fresh(const struct xlb_flow *flow, bool opening, __u32 now,
 					 __u32 hz)
 {
-	return !opening || now - flow->seen <= SYN_RETRANSMIT_SECONDS * hz;
+	return !opening || record_silence(flow, now) <= SYN_RETRANSMIT_SECONDS * hz;
 }
 
 /* May this CPU record one more flow that is older than a change?  Without the

@@ -42,6 +42,22 @@ static void record_resolve(const struct state *state, struct record *record)
 		record->service = record->backend->service;
 }
 
+/*
+ * Deletes the record as it was read: one that a packet has been about since stays, a client
+ * may have begun anew with the same port.  0 or -errno.
+ */
+static int record_delete(int map, const void *key, const struct xlb_flow *read)
+{
+	struct xlb_flow now;
+	int error = bpf_map_lookup_elem(map, key, &now);
+
+	if (!error && memcmp(&now, read, sizeof(now)))
+		return 0;
+	error = error ?: bpf_map_delete_elem(map, key);
+	/* The map may have dropped it itself. */
+	return error == -ENOENT ? 0 : error;
+}
+
 static int record_each_of(const struct state *state, enum map map,
 			  bool (*visit)(const struct state *, const struct record *, void *),
 			  void *context)
@@ -61,12 +77,8 @@ static int record_each_of(const struct state *state, enum map map,
 
 		record_ends(&record, keys + i * size, v6);
 		record_resolve(state, &record);
-		if (!visit(state, &record, context))
-			continue;
-		error = bpf_map_delete_elem(state->maps.fd[map], keys + i * size);
-		/* The map may have dropped it itself. */
-		if (error == -ENOENT)
-			error = 0;
+		if (visit(state, &record, context))
+			error = record_delete(state->maps.fd[map], keys + i * size, &flows[i]);
 	}
 	free(keys);
 	free(flows);

@@ -5,7 +5,11 @@
 import json
 import os
 import re
+import shutil
+import signal
+import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -17,6 +21,7 @@ import tap  # noqa: E402
 WEB = "192.0.2.1:80/tcp"
 HZ = round(1 / time.clock_getres(6))  # CLOCK_MONOTONIC_COARSE
 IDLE, SETTLE = 100, 10
+PATIENCE = 10
 FORWARD, REPLY, NAT_FORWARD, NAT_REPLY = 1, 2, 3, 4
 CLIENT_FIN, BACKEND_FIN, RESET = 1, 2, 4
 CLIENT, VIP = bytes((203, 0, 113, 9)), bytes((192, 0, 2, 1))
@@ -92,6 +97,50 @@ def check_marks():
     flows.record(embryo, 1)
     xlb("flow", "gc", status=0)
     tap.equal(flows.ports(), [embryo + 1], "an unmarked slot has no records")
+
+
+def traced(log, *options):
+    return subprocess.Popen(["strace", "-o", log, "-e", "trace=bpf", *options, world.XLB, "flow",
+                             "gc"])
+
+
+def stopped(process, log):
+    """The process that this strace(1) runs, once it has been stopped."""
+    deadline = time.monotonic() + PATIENCE
+    while "--- stopped by SIGSTOP ---" not in open(log, encoding="ascii").read():
+        if time.monotonic() > deadline:
+            process.kill()
+            raise AssertionError("was not stopped")
+        time.sleep(0.01)
+    with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+        return int(file.read())
+
+
+def check_revived():
+    """A packet comes after gc has read a record that is silent for long."""
+    def silent():
+        flows = Flows()
+        flows.record(flows.marked()[0], 2, silent=IDLE + 1)
+        return flows
+
+    if not shutil.which("strace"):
+        tap.ok(True, "a record that comes to life again stays # SKIP needs strace")
+        return
+    with tempfile.NamedTemporaryFile("r") as log:
+        flows = silent()
+        traced(log.name).wait()
+        calls = re.findall(r"^bpf\((\w+)", log.read(), re.M)
+        tap.equal(flows.ports(), [], "a record that is silent for long goes")
+        last_read = max(number for number, call in enumerate(calls, 1)
+                        if "BATCH" in call and number < calls.index("BPF_MAP_DELETE_ELEM"))
+        flows = silent()
+        flow = flows.marked()[0]
+        with traced(log.name, "-e", f"inject=bpf:signal=STOP:when={last_read}") as process:
+            child = stopped(process, log.name)
+            flows.record(flow, 2)
+            os.kill(child, signal.SIGCONT)
+        tap.equal((process.returncode, flows.ports()), (0, [flow + 1]),
+                  "but not if a packet of it comes meanwhile")
 
 
 def check_too_early():
@@ -287,6 +336,7 @@ def main():
     world.enter()
     maps_make()
     check_marks()
+    check_revived()
     check_too_early()
     check_writers()
     check_flush()

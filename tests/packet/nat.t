@@ -106,7 +106,7 @@ def check_port_kinds():
 
 def check_expiry():
     """When a port of somebody's is free again."""
-    cases = (("in use", False, {}), ("silent for long", False, {"age": IDLE - 2}),
+    cases = (("in use", False, {}), ("in use, by another CPU's clock", False, {"age": -1}), ("silent for long", False, {"age": IDLE - 2}),
              ("silent too long", True, {"age": IDLE + 2}),
              ("closed", False, {"closing": BOTH, "age": CLOSED - 2}),
              ("closed for long", True, {"closing": BOTH, "age": CLOSED + 2}),
@@ -125,6 +125,21 @@ def check_expiry():
             tap.equal(port == OWN_PORT, free, f"IPv{version}: a port {name} is "
                       + ("free" if free else "not"))
             tap.ok(port >= PORT_MIN, f"IPv{version}: a port {name}: one is found", port)
+
+
+def check_oneway():
+    """A flow that nobody answers keeps its port, too."""
+    for version in VERSIONS:
+        way = nat(lab, version, "udp")
+        for _ in range(2):
+            way.reached()
+        flows = lab.by_family("xlb_flows", way.vip)
+        for fields, age in ((way.asked, 2), (way.answered, IDLE - 1)):
+            held = flows.get(lab.tuple(fields))
+            flows.set(lab.tuple(fields), held | {"seen": lab.jiffies() - age * lab.hz & 0xffffffff})
+        way.reached()
+        age = lab.jiffies() - found(way, way.answered)["seen"] & 0xffffffff
+        tap.ok(age <= lab.hz, f"IPv{version}: its way back is known to be used", age)
 
 
 def check_reuse():
@@ -231,6 +246,7 @@ check_replies()
 check_ports()
 check_port_kinds()
 check_expiry()
+check_oneway()
 check_reuse()
 check_eviction()
 check_exhaustion()
