@@ -89,3 +89,37 @@ int adopt_maps(const struct program *program, const char *folder)
 			error = map_adopt(program, map, folder);
 	return error ?: map_adopt(program, MAP_CONFIG, folder);
 }
+
+int adopt_find(__u32 config, struct program *program)
+{
+	__u32 id = 0;
+	int error;
+
+	while (!(error = bpf_prog_get_next_id(id, &id))) {
+		/* One may have gone since. */
+		if (program_open(id, NULL, program))
+			continue;
+		if (program->config == config)
+			return 0;
+		program_close(program);
+	}
+	return error;
+}
+
+static bool is_missing(enum map map, const char *folder)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s/%s", folder, map_name(map)) < (int)sizeof(path) &&
+	       access(path, F_OK) && errno == ENOENT;
+}
+
+int adopt_missing(const struct program *program, const char *folder)
+{
+	int error = 0;
+
+	for (enum map map = 0; !error && map < MAP_COUNT; map++)
+		if (is_missing(map, folder))
+			error = map_adopt(program, map, folder);
+	return error;
+}

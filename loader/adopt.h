@@ -11,4 +11,13 @@
  */
 int adopt_maps(const struct program *program, const char *folder);
 
+/*
+ * Opens a program of the machine whose map xlb_config has this id, if there is one: 0, then
+ * program_close(); -ENOENT; -EPERM without CAP_SYS_ADMIN.
+ */
+int adopt_find(__u32 config, struct program *program);
+
+/* Pins those maps of a program that its own set in the folder misses; 0 or -errno. */
+int adopt_missing(const struct program *program, const char *folder);
+
 #endif

@@ -142,17 +142,15 @@ static enum status load_into(const struct args *args, struct attach *attach,
 						  : object_attach(args, attach, &wish, mode);
 }
 
-/* The program runs, and no set is there that could be its own; `opened` is, then. */
-static enum status maps_adopt(const struct args *args, struct attach *attach, int *opened)
+/* With what adopting them said: `opened` is how it is then. */
+static enum status maps_adopted(const struct args *args, struct attach *attach, int err,
+				int *opened)
 {
 	char folder[PATH_MAX];
-	int err = adopt_maps(&attach->attached, attach->maps.folder);
 
-	if (err == -EEXIST)
-		return STATUS_DONE;
 	if (err)
 		return args_fail(args, STATUS_REFUSED, "pinning its maps in %s: %s",
-				 attach->maps.folder, strerror(-err));
+				 attach->maps.folder, program_explain(err));
 	args_warn(args, "pinned its maps in %s again", attach->maps.folder);
 	strcpy(folder, attach->maps.folder);
 	maps_close(&attach->maps);
@@ -163,6 +161,32 @@ static enum status maps_adopt(const struct args *args, struct attach *attach, in
 	return STATUS_DONE;
 }
 
+/* The program runs, and no set is there that could be its own. */
+static enum status maps_adopt(const struct args *args, struct attach *attach, int *opened)
+{
+	int err = adopt_maps(&attach->attached, attach->maps.folder);
+
+	return err == -EEXIST ? STATUS_DONE : maps_adopted(args, attach, err, opened);
+}
+
+/* The set misses some: who runs with it has them, with what they hold. */
+static enum status maps_complete(const struct args *args, struct attach *attach, int *opened)
+{
+	__u32 config = program_map_id(attach->maps.fd[MAP_CONFIG]);
+	struct program other;
+	int err;
+
+	if (attach->attached.fd >= 0 && attach->attached.config == config)
+		return maps_adopted(args, attach,
+				    adopt_missing(&attach->attached, attach->maps.folder), opened);
+	/* Nobody who may be seen: they were left by a loader that died, and are made now. */
+	if (adopt_find(config, &other))
+		return STATUS_DONE;
+	err = adopt_missing(&other, attach->maps.folder);
+	program_close(&other);
+	return maps_adopted(args, attach, err, opened);
+}
+
 /* With what maps_open() said: joins that set, or makes one. */
 static enum status load_with_maps(const struct args *args, struct attach *attach,
 				  const struct keyword *keywords, int opened)
@@ -170,7 +194,6 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 	enum status status;
 	int err = 0;
 
-	/* One that misses some was left by a loader that died: completed now. */
 	if (opened && opened != -ENOENT && opened != -ENODATA && opened != -EPROTO &&
 	    opened != -EINPROGRESS)
 		return maps_fail(args, &attach->maps, opened);
@@ -186,6 +209,8 @@ static enum status load_with_maps(const struct args *args, struct attach *attach
 		status = attach->link.ifindex ? attach_look_again(args, attach) : STATUS_DONE;
 	if (!status && opened == -ENOENT && attach->attached.fd >= 0)
 		status = maps_adopt(args, attach, &opened);
+	if (!status && opened == -ENODATA)
+		status = maps_complete(args, attach, &opened);
 	if (!status)
 		status = attached_check(args, attach, keywords[KEYWORD_MODE].number, opened);
 	if (!status)

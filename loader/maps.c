@@ -301,8 +301,9 @@ enum status maps_fail(const struct args *args, const struct maps *maps, int erro
 		return args_fail(args, STATUS_REFUSED, "maps of xlb in both %s and %s: choose with "
 				 "-pin DIR or $XLB_PIN", maps->folder, maps->second);
 	case -ENODATA:
-		return args_fail(args, STATUS_REFUSED, "%s is missing in %s: unload, remove what is "
-				 "left there and load again", maps->culprit, maps->folder);
+		return args_fail(args, STATUS_REFUSED, "%s is missing in %s: xlb load dev IF pins it "
+				 "again where xlb runs; else remove what is left there and load "
+				 "again", maps->culprit, maps->folder);
 	case -EPROTO:
 		return abi_fail(args, maps);
 	case -EINPROGRESS:

@@ -173,6 +173,11 @@ static enum status survey(struct migration *migration)
 		values[map->map] = map->value;
 	error = maps_open_all(&migration->old, migration->folder, false, values);
 	migration->old.abi = 0;
+	/* Where maps are of another version, load pins none again. */
+	if (error == -ENODATA)
+		return args_fail(migration->args, STATUS_REFUSED, "%s is missing in %s: unload, "
+				 "remove what is left there and load again",
+				 migration->old.culprit, migration->folder);
 	if (error)
 		return maps_fail(migration->args, &migration->old, error);
 	pins_prune(migration);

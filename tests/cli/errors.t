@@ -471,8 +471,9 @@ def check_other_maps():
                          "dev IF completes it"), seen.snapshot(), seen)
     os.rmdir(f"{pins}/xlb_new")
     os.unlink(os.path.join(world.PINS, "xlb_flows6"))
-    check((2, "service show", "xlb_flows6 is missing in /sys/fs/bpf/xlb: unload, remove what is "
-                              "left there and load again"), seen.snapshot(), seen)
+    check((2, "service show", "xlb_flows6 is missing in /sys/fs/bpf/xlb: xlb load dev IF pins "
+                              "it again where xlb runs; else remove what is left there and load "
+                              "again"), seen.snapshot(), seen)
     world.sh("bpftool", "map", "create", os.path.join(world.PINS, "xlb_flows6"), "type",
              "lru_hash", "key", "8", "value", "8", "entries", "8", "name", "xlb_flows6")
     check((2, "service show", f"xlb_flows6 in /sys/fs/bpf/xlb is not of ABI {world.ABI}"),

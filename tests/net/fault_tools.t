@@ -59,6 +59,31 @@ pins_back() {
 	alive "the pins are back" old:$ALL
 }
 
+# Of a set that misses some, whoever runs with it has the others, for who joins it as well.
+pins_some_gone() {
+	before=$(program_id balancer client)
+	rm /sys/fs/bpf/xlb/xlb_slots
+	fails 2 "a pin is gone: what wants it" xlb save
+	like "is refused, and told what pins it again" "$(cat "$WORK/output")" \
+		'^xlb: save: xlb_slots is missing in /sys/fs/bpf/xlb: xlb load dev IF pins it again'
+	fails 2 "and load without CAP_SYS_ADMIN" on balancer setpriv --inh-caps=-all \
+		--bounding-set=-all,+bpf,+net_admin,+perfmon xlb load dev client
+	is "makes no other map" "$(cat "$WORK/output")" \
+		"xlb: load dev client: pinning its maps in /sys/fs/bpf/xlb: CAP_SYS_ADMIN is missing: run as root, or see PRIVILEGES in xlb(8)"
+	ok "so does load with it, for no interface" xlb load maps
+	is "and says so" "$(cat "$WORK/output")" \
+		"xlb: load maps: pinned its maps in /sys/fs/bpf/xlb again"
+	is "with all that they hold" "$(xlb save)" "$saved"
+	find /sys/fs/bpf/xlb -name 'xlb_*' ! -name xlb_config ! -name 'xlb_program_*' -delete
+	is "all pins but one are gone" "$(find /sys/fs/bpf/xlb -name 'xlb_*' ! -name 'xlb_program_*')" \
+		/sys/fs/bpf/xlb/xlb_config
+	ok "load, for an interface" xlb load dev client
+	ok "has another program" test "$(program_id balancer client)" != "$before"
+	is "with the same maps" "$(program_maps balancer client)" "$maps"
+	is "and all that they hold" "$(xlb save)" "$saved"
+	alive "the other pins are back" old:$ALL
+}
+
 # Somebody else may know the place, and lock it.
 pins_elsewhere() {
 	mkdir /sys/fs/bpf/elsewhere
@@ -222,6 +247,7 @@ maps=$(program_maps balancer client)
 saved=$(xlb save)
 pins_gone
 pins_back
+pins_some_gone
 pins_elsewhere
 pins_read_only
 shim=$ROOT/tests/cli/nomemory.so
