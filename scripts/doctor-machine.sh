@@ -25,13 +25,24 @@ check_bpffs() {
 # The helper's own sentence, which has the way out.
 check_maps() {
 	[ -n "$maps_error" ] || return 0
+	# Who runs with these maps, or with some that have no pin.
+	running=$(ask '[.xlb[] | select(.mode) | select(.pin == null
+		or (.pin as $pin | $error | contains(" in \($pin)"))).dev][0] // empty' \
+		--arg error "$maps_error")
 	case $maps_error in
 	*' in both '*)
 		first=${maps_error#* in both }
 		mend="export XLB_PIN=${first%% and *}"
 		;;
 	"no maps of xlb in "*) mend="xlb -pin ${XLB_PIN-DIR} load dev IF" ;;
-	"no maps"*) mend="xlb load dev IF" ;;
+	"no maps"* | *"xlb load dev IF moves "* | *"xlb load dev IF completes "*)
+		mend="xlb load dev ${running:-IF}"
+		;;
+	*" is missing in "*)
+		missing=${maps_error#* is missing in }
+		mend="rm ${missing%%:*}/xlb_*; xlb load dev IF"
+		[ -z "$running" ] || mend="xlb load dev $running"
+		;;
 	*) mend="xlb unload dev IF; rm ${XLB_PIN-/sys/fs/bpf/xlb}/xlb_*; xlb load dev IF" ;;
 	esac
 	finding error "$maps_error" "Maps are what services and backends are in." "$mend"
@@ -43,8 +54,8 @@ check_interfaces() {
 			"Only what comes in by an interface with xlb is balanced." "xlb load dev IF"
 	for dev in $(ask '.xlb[] | select(.pin == null).dev'); do
 		finding error "$dev: the maps of its xlb are pinned nowhere" \
-			"No command reaches them: it balances what it did when their pins went." \
-			"xlb unload dev $dev && xlb load dev $dev"
+			"It balances what it did when their pins went, and no command reaches them until they are pinned again." \
+			"xlb load dev $dev"
 	done
 	for dev in $(ask '[.xlb[].dev] as $xlb | .links[] | select(.ifname | IN($xlb[]))
 		| select(.flags | index("UP") | not).ifname'); do
@@ -133,6 +144,14 @@ peer_ethtool() { # { PEER | "" } FEATURE STATE
 	esac
 }
 
+# What comes from it was made by others, and it leaves that as it is.
+peer_forwards() { # PEER
+	case $1 in
+	*/*) ip -n "${1%/*}" -j -d link show dev "${1#*/}" ;;
+	*) ip -j -d link show dev "$1" ;;
+	esac | jq -e '.[0].linkinfo.info_slave_kind | IN("bridge", "openvswitch")' >/dev/null
+}
+
 check_checksum() {
 	ethtool_there || return 0
 	for dev in $(ask '[.xlb[].dev] as $xlb | .links[]
@@ -148,8 +167,14 @@ check_checksum() {
 			continue
 			;;
 		esac
-		[ -z "$on" ] || finding error "$dev: its peer leaves checksums to the device" \
-			"XDP sees half-made ones, which no later hop repairs." \
+		[ -n "$on" ] || continue
+		severity=error
+		why="XDP sees half-made ones, which no later hop repairs."
+		if peer_forwards "$peer"; then
+			severity=warning
+			why="It is a port of a bridge: of hosts there that do so, too, XDP sees half-made ones, which no later hop repairs."
+		fi
+		finding $severity "$dev: its peer leaves checksums to the device" "$why" \
 			"$(peer_ethtool "$peer" tx off)"
 	done
 }

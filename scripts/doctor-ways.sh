@@ -163,11 +163,12 @@ sizes() {
 		| {services: .[0], backends: .[1], slots: (.[2] * 16), flows: .[3], rules: .[4]}'
 }
 
-# Maps are sized when they are made, by the first load.
-resize() { # SIZES KEYWORD
+# Maps are sized when they are made, by the first load: all that are full at once.
+resize() { # SIZES "KEYWORD..."
 	folder=$(ask '[.xlb[].pin | strings][0]')
-	larger=$(printf '%s\n' "$1" | jq -r --arg name "$2" \
-		'.[$name] *= 2 | .backends = ([.backends, 65534] | min)
+	larger=$(printf '%s\n' "$1" | jq -r --arg names "$2" \
+		'reduce ($names | split(" ")[]) as $name (.; .[$name] *= 2)
+		| .backends = ([.backends, 65534] | min)
 		| to_entries[] | "\(.key) \(.value)"' | tr '\n' ' ')
 	devs=$(ask '.xlb[].dev')
 	printf 'xlb-save >saved.xlb'
@@ -197,12 +198,13 @@ check_fill() {
 			rules: ([.saved.rules[]?.prefix, $services[].rules[]?.prefix]
 				| group_by(contains(":")) | map(length) | max // 0)}
 		| to_entries[] | select(.value * 10 >= $entries[.key] * 9)
-		| "\(.key) \(.value) \($entries[.key])"' --argjson entries "$entries" |
-		while read -r name used room; do
-			why="No more can be added than fit; resizing interrupts traffic."
-			[ "$name" != flows ] ||
-				why="The oldest records give way, and such flows may change their backend."
-			finding warning "$name: $used of $room that the maps have room for" "$why" \
-				"$(resize "$entries" "$name")"
-		done
+		| "\(.key) \(.value) \($entries[.key])"' --argjson entries "$entries" >"$work/full"
+	mend=
+	[ ! -s "$work/full" ] || mend=$(resize "$entries" "$(cut -d ' ' -f 1 "$work/full" | paste -sd ' ')")
+	while read -r name used room; do
+		why="No more can be added than fit; resizing interrupts traffic."
+		[ "$name" != flows ] ||
+			why="The oldest records give way, and such flows may change their backend."
+		finding warning "$name: $used of $room that the maps have room for" "$why" "$mend"
+	done <"$work/full"
 }
