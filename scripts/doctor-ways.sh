@@ -5,12 +5,20 @@
 
 # Backends that are to get packets, each with its service's mode, its route and the
 # interface of that; runs: does xlb see what comes in there?  A VLAN's frames are seen
-# below it, those of a bridge or a bond at its ports.
+# below it, those of a bridge or a bond at its ports.  place: "ours", the interface of the
+# segment that an address is on, or null.
 ways='
-	def runs($dev): . as $facts | [.xlb[].dev] as $xlb
-		| [.links[] | select(.ifname == $dev or .master == $dev)
-			| .ifname, (select(.linkinfo.info_kind == "vlan").link)]
-		| any(IN($xlb[]));
+	def carriers($dev): . as $facts | $dev, (.links[] | (select(.master == $dev).ifname),
+			(select(.ifname == $dev and (.linkinfo.info_kind | IN("vlan", "macvlan", "ipvlan"))).link
+				| strings)
+		| . as $below | $facts | carriers($below));
+	def runs($dev): [.xlb[].dev] as $xlb | $dev != null and any(carriers($dev); IN($xlb[]));
+	def segment: .link_type == "ether" and (.flags | index("NOARP") | not);
+	def place($address): [.routes[] | select(.dst == $address)][0] as $route
+		| if any(.links[].addr_info[]?; .local == $address) or $route.type == "local" then "ours"
+		elif $route.type or $route.gateway or $route.via then null
+		else [.links[] | select(.ifname == $route.dev and segment).ifname][0] end;
+	def nats: .saved.config // {} | .nat4, .nat6 | strings | split(",")[];
 	def live: .state != "down" and .health == "up";
 	def ways: . as $facts | (.routes | INDEX(.dst)) as $routes
 		| (.links | INDEX(.ifname)) as $links
@@ -48,6 +56,74 @@ check_routes() {
 			"Packets for it are dropped, or go up to the kernel, which has none either." \
 			"ip route add $address via ROUTER"
 	done
+}
+
+# Does the kernel answer for it there all the same?
+proxied() { # ADDRESS DEV
+	{
+		ip -j neigh show proxy dev "$2"
+		ip -6 -j neigh show proxy dev "$2"
+	} 2>/dev/null | jq -es --arg address "$1" 'any(add[]?; .dst == $address)' >/dev/null
+}
+
+host_prefix() { # ADDRESS
+	case $1 in *:*) echo "$1/128" ;; *) echo "$1/32" ;; esac
+}
+
+check_addresses() {
+	nats_missing
+	vips_unanswered
+	vips_unseen
+}
+
+# Sources of mode nat that are not this machine's; they are an error where backends of their
+# segment have got packets, and nothing came back.
+nats_missing() {
+	ask "$ways"' . as $facts | [ways | select(.mode == "nat")] as $ways
+		| nats | . as $address | contains(":") as $six | $facts | place($address) as $dev
+		| select($dev != "ours" and any($ways[]; (.address | contains(":")) == $six))
+		| [$ways[] | select(.dev == $dev and .via == null) | "\(.service) \(.backend)"] as $names
+		| [.counters[] | select("\(.service) \(.backend)" | IN($names[]))]
+		| (if any(.in_packets > 0) and all(.out_packets == 0) then "error" else "warning" end)
+		| "\(.) \($address) \($dev // "")"' |
+		while read -r severity address dev; do
+			what="$address: mode nat gives it, and this machine has no such address"
+			if [ -z "$dev" ]; then
+				finding notice "$what" \
+					"Replies come only from backends with a route to it that leads here." \
+					"ip address add $(host_prefix "$address") dev IF"
+			elif ! proxied "$address" "$dev"; then
+				finding "$severity" "$what" \
+					"On its segment nobody here answers for it, so that replies of backends there are lost." \
+					"ip address add $(host_prefix "$address") dev $dev"
+			fi
+		done
+}
+
+# Unless somebody else has it, a node that is active say.
+vips_unanswered() {
+	ask "$ways"' . as $facts | [.saved.services[]?.address] | unique[]
+		| select(IN("0.0.0.0", "::") | not) | . as $vip
+		| $facts | place($vip) | strings | select(. != "ours") | . as $dev
+		| select(any($facts.neighbours[]; .dst == $vip and .lladdr) | not) | "\($vip) \($dev)"' |
+		while read -r vip dev; do
+			proxied "$vip" "$dev" ||
+				finding warning "$vip: nobody here answers for this VIP, which is on the segment of $dev" \
+					"Clients and routers there ask who has it. All is well where another node has it for now." \
+					"ip address add $(host_prefix "$vip") dev $dev"
+		done
+}
+
+vips_unseen() {
+	ask "$ways"' . as $facts | select(.xlb | length > 0)
+		| [.saved.services[]?.address] | unique[] | . as $vip
+		| $facts.links[] | select(segment and any(.addr_info[]?; .local == $vip)).ifname
+		| . as $dev | $facts | select(runs($dev) | not) | "\($vip) \($dev)"' |
+		while read -r vip dev; do
+			finding warning "$vip: is on $dev, where xlb is not" \
+				"What clients send there goes to this machine itself, which is no server." \
+				"xlb load dev $dev"
+		done
 }
 
 # Of the next hop: the router's where there is one.

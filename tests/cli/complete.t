@@ -111,7 +111,7 @@ OFFERED = (
     ("xlb-up ./f", "./file ./folder"),
     ("xlb-down ", "-V -h other web"),
     ("xlb-doctor -", "-V -h -j"),
-    ("xlb-doctor a", "answers"),
+    ("xlb-doctor an", "answers"),
     ("xlb-doctor jit ", CHECKS),
     ("xlb-doctor jit f", "fill"),
     ("xlb-capture ", "-V -c -h -s -w dev"),

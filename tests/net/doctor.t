@@ -95,7 +95,7 @@ ip=$(command -v ip)
 pretend ip <<EOF
 #!/bin/sh
 case \$* in
-*"link show") $ip "\$@" | jq 'map(if .ifname == "b1" then del(.xdp.prog.jited) else . end)' ;;
+*"address show") $ip "\$@" | jq 'map(if .ifname == "b1" then del(.xdp.prog.jited) else . end)' ;;
 *) exec $ip "\$@" ;;
 esac
 EOF
@@ -234,6 +234,57 @@ sick "error routes 10.97.0.1: no route to this backend"
 mend=$(echo "$mend" | sed 's/ROUTER/10.2.1.2/')
 mended
 lb backend del 10.97.0.1:80 service $VIP4:80/tcp
+
+lb service add 10.1.0.9:80/tcp
+lb backend add 10.2.1.2:80 service 10.1.0.9:80/tcp
+unanswered="nobody here answers for this VIP, which is on the segment of"
+sick "warning addresses 10.1.0.9: $unanswered client" addresses
+ip -n balancer neigh add 10.1.0.9 lladdr 02:00:00:00:00:09 dev client
+look addresses
+is "another node may have it" "$found" ""
+ip -n balancer neigh del 10.1.0.9 dev client
+ip -n balancer neigh add proxy 10.1.0.9 dev client
+look addresses
+is "the kernel may answer for it all the same" "$found" ""
+ip -n balancer neigh del proxy 10.1.0.9 dev client
+sick "warning addresses 10.1.0.9: $unanswered client" addresses
+mended
+on balancer xlb unload dev client
+sick "warning addresses 10.1.0.9: is on client, where xlb is not" addresses
+mended
+ip -n balancer address del 10.1.0.9/32 dev client
+wire balancer spare client spare
+ip -n balancer link add bridge type bridge
+ip -n balancer link set bridge up
+ip -n balancer link set spare master bridge
+address balancer bridge 10.1.0.9/32
+sick "warning addresses 10.1.0.9: is on bridge, where xlb is not" addresses
+on balancer xlb load dev spare 2>/dev/null
+look addresses
+is "frames of a bridge are seen at its port" "$found" ""
+ip -n balancer link del spare
+ip -n balancer link del bridge
+lb backend del 10.2.1.2:80 service 10.1.0.9:80/tcp
+lb service del 10.1.0.9:80/tcp
+
+no_such="mode nat gives it, and this machine has no such address"
+lb config set nat4 10.2.1.1,10.2.1.9
+lb service change $VIP4:80/tcp mode nat
+sick "warning addresses 10.2.1.9: $no_such" addresses
+mended
+lb config set nat4 10.97.0.9
+sick "notice addresses 10.97.0.9: $no_such" addresses
+mend=$(echo "$mend" | sed 's/IF/b1/')
+mended
+ip -n balancer address del 10.2.1.9/32 dev b1
+lb config set nat4 10.2.1.9
+lb backend change 10.2.2.2:80 service $VIP4:80/tcp state down
+on client curl -s --max-time 0.2 http://$VIP4/ || :
+sick "error addresses 10.2.1.9: $no_such" addresses
+mended
+lb service change $VIP4:80/tcp mode dnat
+lb backend change 10.2.2.2:80 service $VIP4:80/tcp state up
+lb config set nat4 none
 
 ip -n balancer neigh del 10.2.1.2 dev b1
 sick "notice neighbours 10.2.1.2: the kernel keeps no neighbour at b1"
