@@ -84,6 +84,54 @@ static __always_inline void nat_close(struct xlb_flow *back, const struct packet
 		flow->closing |= closing;
 }
 
+static __always_inline bool nat_source_is(const struct xlb_config *config, const __u32 *address,
+					  const bool v6)
+{
+	const __u32 count = v6 ? config->nat6_count : config->nat4_count;
+
+	for (__u32 i = 0; i < XLB_NAT_ADDRESSES; i++)
+		if (i < count && address_equal(v6 ? (const __u32 *)config->nat6[i]
+						  : (const __u32 *)config->nat4[i],
+					       address, v6))
+			return true;
+	return false;
+}
+
+/* Is the packet for a socket of this machine, which asks a backend how it is, say? */
+static __always_inline bool socket_own(const struct packet *p, const bool v6)
+{
+	const __u32 size = v6 ? sizeof(((struct bpf_sock_tuple *)0)->ipv6)
+			      : sizeof(((struct bpf_sock_tuple *)0)->ipv4);
+	struct bpf_sock_tuple ends = {};
+	struct bpf_sock *found;
+	bool connected;
+
+	if (v6) {
+		__builtin_memcpy(ends.ipv6.saddr, packet_source(p, v6), 16);
+		__builtin_memcpy(ends.ipv6.daddr, packet_destination(p, v6), 16);
+		ends.ipv6.sport = bpf_htons(p->shape.source_port);
+		ends.ipv6.dport = bpf_htons(p->shape.destination_port);
+	} else {
+		ends.ipv4.saddr = *packet_source(p, v6);
+		ends.ipv4.daddr = *packet_destination(p, v6);
+		ends.ipv4.sport = bpf_htons(p->shape.source_port);
+		ends.ipv4.dport = bpf_htons(p->shape.destination_port);
+	}
+	if (p->shape.protocol == XLB_TCP) {
+		found = bpf_skc_lookup_tcp(p->ctx, &ends, size, BPF_F_CURRENT_NETNS, 0);
+		if (!found)
+			return false;
+		connected = found->state != BPF_TCP_LISTEN;
+		bpf_sk_release(found);
+		return connected;
+	}
+	found = bpf_sk_lookup_udp(p->ctx, &ends, size, BPF_F_CURRENT_NETNS, 0);
+	if (!found)
+		return false;
+	bpf_sk_release(found);
+	return true;
+}
+
 static __always_inline int reply_recorded_in(struct xdp_md *ctx, __u64 shape, const bool error,
 					     const bool v6)
 {
@@ -115,6 +163,11 @@ static __always_inline int reply_recorded_in(struct xdp_md *ctx, __u64 shape, co
 		return reply_send(&p, config, &vip, &client, flow->backend, v6);
 	}
 	reply = reply_find(&tuple, &config->needs, v6);
+	/* The kernel would reset what goes on once the client's next packet has made the
+	 * record again. */
+	if (reply && !error && nat_source_is(config, packet_destination(&p, v6), v6) &&
+	    !socket_own(&p, v6))
+		return drop(no_port);
 	if (!reply || !(((__u64 *)reply->address)[0] | ((__u64 *)reply->address)[1]))
 		return XDP_PASS;
 	vip.address = (const __u32 *)reply->address;

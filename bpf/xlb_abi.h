@@ -418,7 +418,7 @@ struct xlb_drops {
 	__u64 no_headroom;		/* no room for the outer header in the buffer */
 	__u64 record_conflict;		/* the client's port is in use towards another
 					 * VIP at this backend */
-	__u64 no_port;			/* nat: no source port found free */
+	__u64 no_port;			/* nat: no source port is free, or none has the reply */
 	__u64 no_source;		/* nat, tunnels: no source address configured */
 	__u64 denied;			/* by a rule (xlb acl) */
 	__u64 limited;			/* beyond the service's limit for one source */

@@ -214,11 +214,25 @@ static bool judge_untold(struct court *court, struct trial *trial, const struct 
 	return true;
 }
 
+static bool to_nat_source(const struct world *world, const struct flow *flow)
+{
+	bool is = false;
+
+	for (unsigned i = 0; i < NAT_SOURCES; i++)
+		is |= address_same(&flow->destination, &nat_sources[flow->destination.v6][i]);
+	return is && world->sources;
+}
+
 /* No record that we know of, and the address alone has to do. */
 static bool judge_unrecorded(struct court *court, struct trial *trial, const struct owners *owners)
 {
-	if (owners->by_flow && is_untouched(court, trial, "an answer without record"))
+	if (owners->by_flow && !trial->error && to_nat_source(court->world, &trial->view.flow)) {
+		/* Another reason is that of a flow which has a record all the same. */
+		if (reason_counted(court, trial) == REASON(no_port))
+			return is_dropped(court, trial, REASON(no_port), "an answer without record");
+	} else if (owners->by_flow && is_untouched(court, trial, "an answer without record")) {
 		return true;
+	}
 	for (unsigned i = 0; i < owners->dnats; i++) {
 		const struct option option = {
 			.vip = owners->dnat[i]->address,

@@ -10,7 +10,7 @@
 #include "network.h"
 #include "rules.h"
 
-#define HOUR 3600000000000ULL	/* in nanoseconds */
+#define SECOND 1000000000ULL	/* in nanoseconds */
 
 /* Nested, beside each other, and some that no packet is from. */
 static const struct {
@@ -108,7 +108,7 @@ static int bucket_fill(struct world *world, __u32 number, const struct address *
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	bucket.full_at = now.tv_sec * 1000000000ULL + HOUR;
+	bucket.full_at = (now.tv_sec + LIMIT_BURST) * SECOND + now.tv_nsec;
 	if (source->v6) {
 		memcpy(key.address, source->bytes, 8);
 	} else {

@@ -11,7 +11,10 @@ void rules_tell(struct world *world, FILE *batch, bool wanted);
 /* What rules there were are to go. */
 void rules_forget(struct world *world, FILE *batch);
 
-/* Sources of which a limited service has had all that it takes, for long. */
+/* Of a limited service, which takes one more a second: more than any source sends. */
+#define LIMIT_BURST 1000000
+
+/* Sources of which a limited service has had all that it takes for now. */
 int limits_exhaust(struct world *world);
 
 /* `service`: NULL where only rules for all count. */

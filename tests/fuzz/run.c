@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "rules.h"
 #include "run.h"
 
 #define CPUS_MAX 1024
@@ -202,6 +203,8 @@ bool run_frame(struct fuzz *fuzz, const struct frame *frame)
 		options.ctx_size_in = sizeof(context);
 	}
 	caches_clear(fuzz, frame->link);
+	if (limits_exhaust(&fuzz->world))
+		return complain(&fuzz->court, "the limits: %s", strerror(errno));
 	if (bpf_prog_test_run_opts(fuzz->world.program, &options))
 		return complain(&fuzz->court, "BPF_PROG_TEST_RUN: %s", strerror(errno));
 	fuzz->trial = (struct trial){

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "network.h"
+#include "rules.h"
 #include "services.h"
 
 #define TABLE 251
@@ -146,13 +147,14 @@ void service_tell(FILE *batch, const struct service *service)
 	static const char *const modes[] = { [XLB_DNAT] = "dnat", [XLB_NAT] = "nat",
 					     [XLB_DR] = "dr", [XLB_IPIP] = "ipip",
 					     [XLB_GUE] = "gue" };
-	char name[128];
+	char name[128], limit[32] = "";
 
 	service_name(service, name);
+	if (service->limited)
+		snprintf(limit, sizeof(limit), " limit 1 burst %d", LIMIT_BURST);
 	fprintf(batch, "service add %s mode %s hash %s table %d%s%s\n", name,
 		modes[service->mode], service->by_source ? "source" : "flow", TABLE,
-		service->echo ? "" : " echo off",
-		service->limited ? " limit 1000000 burst 1000000" : "");
+		service->echo ? "" : " echo off", limit);
 	for (unsigned i = 0; i < service->count; i++)
 		backend_tell(batch, service, &service->backends[i], "add");
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mode nat: which source a flow gets, what is recorded of it, and what is not translated."""
 
+import socket
 import struct
 
 from scapy.layers.inet import IP
@@ -55,21 +56,53 @@ def check_replies():
         for protocol in PROTOCOLS:
             name = f"{protocol} over IPv{version}: "
             way = nat(lab, version, protocol)
-            for what, fields in (("before anybody asked", {}), ("to another port", {"dport": 9}),
-                                 ("from another port", {"sport": 9})):
-                lab.check(name + f"from the backend, {what}", way.answers(**fields), PASS,
-                          link="right")
+            lab.check(name + "from the backend, from another port", way.answers(sport=9), PASS,
+                      link="right")
             tap.ok(lab.quiet(), name + "which leaves no trace")
+            for what, fields in (("before anybody asked", {}), ("to another port", {"dport": 9})):
+                lab.check_drop(name + f"from the backend, {what}", way.answers(**fields), "no_port",
+                               link="right")
+            lab.check(name + "to who is no source of nat", way.answers(destination=way.client), PASS,
+                      link="right")
             way.reached(flags="S")
             way.check_both(name + "afterwards")
             lab.record(way.answered, 1, direction="forward")
-            lab.check(name + "a record of another direction tells no client", way.answers(), PASS,
-                      link="right")
+            lab.check_drop(name + "a record of another direction tells no client", way.answers(),
+                           "no_port", link="right")
             lab.record(way.answered, 1, direction="nat_reply", age=600, address=packed(way.vip),
                        port=80, client=packed(way.client), client_port=OWN_PORT)
             lab.run(way.answers(), "right")
             age = lab.jiffies() - found(way, way.answered)["seen"] & 0xffffffff
             tap.ok(age <= lab.hz, name + "a reply is seen", age)
+
+
+def socket_of(way, kind, connects):
+    """This machine's own, to the backend or for whoever comes."""
+    own = socket.socket(socket.AF_INET if way.kind.version == 4 else socket.AF_INET6, kind)
+    own.setblocking(False)
+    own.bind((way.source, OWN_PORT))
+    if connects:
+        own.connect_ex((way.backend, way.answered["sport"]))
+    elif kind == socket.SOCK_STREAM:
+        own.listen()
+    return own
+
+
+def check_own():
+    """A reply that this machine has asked for, as a health check does, is its own."""
+    for version in VERSIONS:
+        for protocol, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
+            name = f"{protocol} over IPv{version}: "
+            way = nat(lab, version, protocol)
+            with socket_of(way, kind, True):
+                lab.check(name + "a reply to a socket here passes", way.answers(), PASS,
+                          link="right")
+                lab.check_drop(name + "to another port it does not", way.answers(dport=9),
+                               "no_port", link="right")
+        way = nat(lab, version)
+        with socket_of(way, socket.SOCK_STREAM, False):
+            lab.check_drop(f"IPv{version}: nor is who listens one that has asked", way.answers(),
+                           "no_port", link="right")
 
 
 def check_ports():
@@ -171,8 +204,8 @@ def check_eviction():
         flows.delete(lab.tuple(way.answered))   # the stranger's: the port is free now
         tap.equal(send(way), port, f"IPv{version}: the way there washed out, and it keeps it")
         flows.delete(lab.tuple(way.answered | {"dport": port}))
-        lab.check(f"IPv{version}: the way back washed out, a reply passes",
-                  way.answers(dport=port), PASS, link="right")
+        lab.check_drop(f"IPv{version}: the way back washed out, a reply is dropped",
+                       way.answers(dport=port), "no_port", link="right")
         for fields in (way.asked, way.answered | {"dport": port}):
             for name in ("xlb_flows", "xlb_embryos"):
                 records, key = lab.by_family(name, way.vip), lab.tuple(fields)
@@ -243,6 +276,7 @@ def check_no_source():
 
 check_records()
 check_replies()
+check_own()
 check_ports()
 check_port_kinds()
 check_expiry()
