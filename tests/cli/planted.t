@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Folders that others may write to: nothing is written through a link that they have
-planted, and no maps are made or joined where they could put others in their places."""
+planted, nothing but a file is replaced, and no maps are made or joined where they could
+put others in their places."""
 
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -64,6 +66,25 @@ def check_links(folder):
     done = run("xlb-metrics", "-o", f"{SHARED}/folder.prom")
     tap.equal((done.returncode, sorted(os.listdir(folder))), (2, ["first", "up.conf", "victim"]),
               "nor does a link to a folder take anything in")
+
+
+def check_devices(folder):
+    """What is no regular file is not replaced by one, nor is a link to such."""
+    os.mknod(f"{SHARED}/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    os.mkfifo(f"{SHARED}/fifo")
+    os.symlink("null", f"{SHARED}/link")
+    os.symlink("/proc/self/fd/1", f"{SHARED}/stdout")
+    before = {name: os.lstat(f"{SHARED}/{name}") for name in ("null", "fifo", "link", "stdout")}
+    for name, old in before.items():
+        with open(f"{folder}/out", "w+", encoding="ascii") as output:
+            for options in ({}, {"stdout": output}):
+                done = subprocess.run(["xlb-metrics", "-o", f"{SHARED}/{name}"], check=False,
+                                      text=True, stderr=subprocess.PIPE,
+                                      **{"stdout": subprocess.PIPE, **options})
+                now = os.lstat(f"{SHARED}/{name}")
+                tap.equal((done.returncode, done.stderr, now.st_ino, now.st_mode),
+                          (2, f"xlb-metrics: -o {SHARED}/{name}: is not a regular file\n",
+                           old.st_ino, old.st_mode), f"xlb-metrics -o {name}: refused")
 
 
 WRITES = re.compile(r'openat\((?:AT_FDCWD|\d+), "([^"]+)", ([A-Z_|]+)')
@@ -150,6 +171,7 @@ def main():
         write(f"{folder}/up.conf", UP)
         run("xlb-up", f"{folder}/up.conf")
         check_links(folder)
+        check_devices(folder)
         run("xlb-down", f"{folder}/up.conf")
         check_opens(folder)
         check_umask(folder)
