@@ -36,12 +36,24 @@ name_hint() { # NAME|FILE
 	esac
 }
 
-# Nobody else goes up or down meanwhile: the lock ends with this process.
+# Nobody else goes up or down meanwhile: the lock ends with this process.  It is not the
+# folder, which all may open, and so hold.
 record_lock() {
 	(umask 022 && mkdir -p "$run") 2>/dev/null || :
 	[ -w "$run" ] || die 2 "$run: cannot be written: run as root"
-	exec 9<"$run"
-	flock 9
+	lock=$run/lock
+	while
+		(umask 077 && set -C && : >"$lock") 2>/dev/null || :
+		if [ -h "$lock" ] || [ ! -f "$lock" ] || [ ! -r "$lock" ]; then
+			die 2 "$lock: is not a file that this user may read"
+		fi
+		exec 9<"$lock"
+		flock 9
+		# Who removes it gives the next a lock of its own.
+		[ "$(stat -L -c %d:%i /proc/self/fd/9)" != "$(stat -c %d:%i "$lock" 2>/dev/null)" ]
+	do
+		:
+	done
 }
 
 # The pin folder that a record names.

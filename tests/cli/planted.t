@@ -117,8 +117,8 @@ def check_umask(folder):
     modes = {name: oct(os.stat(os.path.join("/run/xlb", name)).st_mode & 0o7777)
              for name in (".", *os.listdir("/run/xlb"))}
     tap.equal((done.returncode, modes),
-              (0, {".": "0o755", "up.up": "0o644", "up.env": "0o644"}),
-              "xlb-up: folder and files are for root to write")
+              (0, {".": "0o755", "up.up": "0o644", "up.env": "0o644", "lock": "0o600"}),
+              "xlb-up: folder and files are for root to write, the lock for root alone")
     run("xlb-metrics", "-o", f"{SHARED}/umask.prom", umask=0)
     tap.equal(oct(os.stat(f"{SHARED}/umask.prom").st_mode & 0o7777), "0o644",
               "xlb-metrics: the file is for root to write")

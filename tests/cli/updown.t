@@ -3,6 +3,7 @@
 """xlb-up and xlb-down when something comes between: the file is edited or gone, they are
 ended or killed, /run is full, somebody waits for them or has the same maps."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from world import ROOT, sh, xlb  # noqa: E402
 import tap  # noqa: E402
 
 RUN = "/run/xlb"
+OTHER = 12345  # of no user
 WEB, DNS = "192.0.2.1:80/tcp", "192.0.2.1:53/udp"
 SIZE = "size services 4 backends 12 slots 8192 flows 64\n"
 HEAD = f"{SIZE}interface left\naddress 192.0.2.1 dev lo\n"
@@ -121,6 +123,54 @@ def check_file(scene):
     scene.down()
 
 
+def held(path):
+    """Opened, and locked."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def waits(process):
+    """For the lock, which it is given time to get."""
+    try:
+        process.wait(0.5)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def check_lock(scene):
+    """One at a time goes up or down, and nobody else holds them up."""
+    scene.write(HEAD + SERVICES)
+    scene.up()
+    other = ("setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", "--")
+    with subprocess.Popen((*other, "flock", RUN, "cat"), stdin=subprocess.PIPE) as holder:
+        tap.equal((waits(holder), scene.run("timeout", "20", "xlb-down", "web").returncode),
+                  (True, 0), "another user who locks the folder is in nobody's way")
+        holder.stdin.close()
+    lock = f"{RUN}/lock"
+    done = scene.run(*other, "flock", lock, "true")
+    tap.ok(done.returncode and "ermission denied" in done.stderr, "the lock is not for others",
+           done.returncode, done.stderr)
+    first = held(lock)
+    with subprocess.Popen(["xlb-down", "web"], stderr=subprocess.PIPE, text=True,
+                          env=dict(os.environ, PATH=scene.path)) as process:
+        tap.ok(waits(process), "who has the lock keeps others waiting")
+        os.unlink(lock)
+        second = held(lock)
+        os.close(first)
+        tap.ok(waits(process), "so does who has one that took its place")
+        os.close(second)
+        tap.equal(process.communicate()[1], "xlb-down: web: is not up\n", "and no longer")
+    os.unlink(lock)
+    os.symlink(write(f"{scene.folder}/victim", ""), lock)
+    done = scene.run("timeout", "20", "xlb-down", "web")
+    tap.equal((done.returncode, done.stderr),
+              (2, f"xlb-down: {lock}: is not a file that this user may read\n"),
+              "a link is no lock")
+    os.unlink(lock)
+
+
 def main():
     world.enter()
     sh("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run")
@@ -135,6 +185,7 @@ def main():
         scene = Scene(folder)
         nothing = state()
         check_file(scene)
+        check_lock(scene)
         tap.equal(state(), nothing, "nothing is left")
     tap.done()
 

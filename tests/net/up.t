@@ -46,14 +46,14 @@ service_lines() { # BACKEND-NUMBER...
 	done
 }
 
-# All that up makes, but for settings of the kernel, which stay.
+# All that up makes, but for its lock and settings of the kernel, which stay.
 state() {
 	for dev in client b1 b2 lo; do
 		echo "$dev $(program_mode balancer "$dev")"
 		on balancer ip -j address show dev "$dev" |
 			jq -c '.[].addr_info[] | [.local, .prefixlen]'
 	done
-	ls /sys/fs/bpf /run/xlb
+	ls -I lock /sys/fs/bpf /run/xlb
 }
 
 # The same, with what is configured and recorded.
