@@ -141,15 +141,15 @@ batch_run() { # WORDS [OPTION]...
 # file begins (noclobber) nor in the place of the old one.
 file_replace() { # FILE TEXT
 	new=$(mktemp -u -- "$1.XXXXXX") || return
-	(
+	if (
 		set -C
 		umask 022
 		printf %s "$2" >"$new"
-	) || return
-	mv -fT -- "$new" "$1" || {
-		rm -f -- "$new"
-		return 1
-	}
+	); then
+		! mv -fT -- "$new" "$1" || return 0
+	fi
+	rm -f -- "$new"
+	return 1
 }
 
 # What has been counted, for tables: [backends, stats].

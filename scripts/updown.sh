@@ -56,9 +56,12 @@ record_lock() {
 	done
 }
 
-# The pin folder that a record names.
+# The pin folder that a record names: "pin DIR" for maps that go when it is undone, "maps
+# DIR" for those of somebody else, which are being taken over.
 record_pin() { # RECORD
-	sed -n 's/^pin //p' "$1"
+	folder=$(sed -n 's/^pin //p; s/^maps //p' "$1" | head -n 1)
+	[ -n "$folder" ] || die 2 "$1: does not say where the maps are: give it the line pin DIR"
+	printf '%s\n' "$folder"
 }
 
 interface_there() { # IF

@@ -5,13 +5,15 @@ ended or killed, /run is full, somebody waits for them or has the same maps."""
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world  # noqa: E402
-from world import ROOT, sh, xlb  # noqa: E402
+from world import PINS, ROOT, sh, xlb  # noqa: E402
 import tap  # noqa: E402
 
 RUN = "/run/xlb"
@@ -21,11 +23,11 @@ SIZE = "size services 4 backends 12 slots 8192 flows 64\n"
 HEAD = f"{SIZE}interface left\naddress 192.0.2.1 dev lo\n"
 SERVICES = f"service add {WEB} table 251\nbackend add 10.0.0.1:8080 service {WEB}\n"
 
-# What is run instead of COMMAND: it does ACTION, once, where its words begin with WHEN.
+# What is run instead of COMMAND: it does ACTION, once, where its words are like WHEN.
 STAND_IN = """\
 #!/bin/sh
 case "$* " in
-{when}*)
+{when})
 	if [ -e {folder}/armed ]; then
 		rm {folder}/armed
 		{action}
@@ -54,12 +56,14 @@ class Scene:
     def write(self, text):
         write(self.file, text)
 
-    def between(self, words, action):
-        """The action, once, just before the first of these words is run by whomever."""
+    def between(self, words, action, more="*"):
+        """The action, once, just before a command that begins so is run."""
+        for name in os.listdir(f"{self.folder}/bin"):
+            os.unlink(f"{self.folder}/bin/{name}")
         command = words.split()[0]
         real = world.XLB if command == "xlb" else sh("which", command).strip()
         path = write(f"{self.folder}/bin/{command}", STAND_IN.format(
-            when="".join(f"{word}\\ " for word in words.split()[1:]), action=action,
+            when="".join(f"{word}\\ " for word in words.split()[1:]) + more, action=action,
             folder=self.folder, command=os.path.abspath(real)))
         os.chmod(path, 0o755)
         write(f"{self.folder}/armed", "")
@@ -68,8 +72,16 @@ class Scene:
         return subprocess.run(words, capture_output=True, text=True, check=False,
                               env=dict(os.environ, PATH=self.path), **more)
 
-    def up(self, *files):
-        return self.run("xlb-up", *(files or (self.file,)))
+    def up(self, file=None):
+        """Its process is that of the file "pid"."""
+        return self.run(*self.up_words(file))
+
+    def up_words(self, file=None):
+        return ("sh", "-c", 'echo $$ >"$0" && exec xlb-up "$@"', f"{self.folder}/pid",
+                file or self.file)
+
+    def kill(self, name, words, more="*"):
+        self.between(words, f"kill -{name} $(cat {self.folder}/pid)", more)
 
     def down(self, *names):
         return self.run("xlb-down", *(names or ("web",)))
@@ -171,6 +183,108 @@ def check_lock(scene):
     os.unlink(lock)
 
 
+def check_killed(scene):
+    """Where maps were already: what is recorded by then says in which folder they are."""
+    scene.write(HEAD + SERVICES)
+    write(f"{scene.folder}/other.conf", f"interface right\n{SERVICES}")
+    xlb("load", "maps", *SIZE.split()[1:], status=0)
+    before = state()
+    for words in ("xlb load dev", "ip address add"):
+        scene.kill("KILL", words)
+        tap.equal(scene.up().returncode, -signal.SIGKILL, f"killed when it came to {words}")
+        done = scene.up(f"{scene.folder}/other.conf")
+        tap.ok(done.returncode == 2 and "has the maps of web, which is up" in done.stderr,
+               "no other has these maps now", done.stderr)
+        done = scene.down()
+        tap.equal((done.returncode, said(done), state()), (0, [], before),
+                  "xlb-down takes back what was done, and leaves the maps")
+    scene.kill("KILL", "ip address add")
+    scene.up()
+    tap.equal((scene.up().returncode, scene.down().returncode), (0, 0),
+              "or xlb-up goes on, and xlb-down takes all of it away")
+    write(f"{RUN}/web.up", "interface left\n")
+    xlb("load", "dev", "left", *SIZE.split()[1:], status=0)
+    for tool, done in (("xlb-up", scene.up()), ("xlb-down", scene.down())):
+        tap.equal((done.returncode, [line.split(": ", 1)[1] for line in said(done)], runs("left"),
+                   os.path.exists(f"{RUN}/web.up")),
+                  (2, [f"{RUN}/web.up: does not say where the maps are: give it the line pin DIR"],
+                   True, True), f"a record without them is refused: {tool}")
+    write(f"{RUN}/web.up", f"pin {PINS}\ninterface left\n")
+    scene.down()
+
+
+def unread(scene, words, more="*"):
+    """The status of an xlb-up that nobody listens to from that command on."""
+    reading = write(f"{scene.folder}/reading", "")
+    scene.between(words, f"while [ -e {reading} ]; do sleep 0.02; done", more)
+    with subprocess.Popen(scene.up_words(), stderr=subprocess.PIPE, text=True,
+                          env=dict(os.environ, PATH=scene.path)) as process:
+        while process.poll() is None and os.path.exists(f"{scene.folder}/armed"):
+            time.sleep(0.02)
+        process.stderr.close()
+        os.unlink(reading)
+        return process.wait(20)
+
+
+def check_ended(scene):
+    """By a signal, or because nobody reads any more what it says: that is undone."""
+    scene.write(HEAD + SERVICES)
+    before = state()
+    for name in ("HUP", "INT", "PIPE", "TERM"):
+        scene.kill(name, "ip address add")
+        done = scene.up()
+        tap.equal((done.returncode, state()), (128 + signal.Signals["SIG" + name], before),
+                  f"ended by SIG{name}: nothing is left")
+    for words in ("xlb load maps", "ip -j address show"):
+        tap.equal((unread(scene, words), state()), (128 + signal.SIGPIPE, before),
+                  f"nobody reads any more at {words}: nothing is left")
+    scene.up()
+    up = state()
+    for weight, name in ((2, "HUP"), (3, "INT"), (4, "PIPE"), (5, "TERM")):
+        scene.write(f"{HEAD}{SERVICES[:-1]} weight {weight}\n")
+        scene.kill(name, "xlb restore - empty", "")
+        done = scene.up()
+        tap.equal((done.returncode, f"weight {weight} " in xlb("backend", "show").stdout, state()),
+                  (0, True, up), f"SIG{name} when all is being changed: it is")
+    tap.equal((unread(scene, "xlb restore - empty", ""), state()), (0, up),
+              "nor need anybody read any more then")
+    scene.write(f"{HEAD}interface right\n")
+    scene.between("xlb restore - empty", "exit 2", "")
+    tap.equal((scene.up().returncode, state()), (2, up), "but if that fails all else is undone")
+    scene.down()
+
+
+def check_full(scene):
+    """No room for the record, at first or later: it is said, and nothing is begun that is not
+    in it."""
+    sh("mount", "-t", "tmpfs", "-o", "size=16k,mode=0755", "tmpfs", RUN)
+    scene.write(HEAD + SERVICES)
+    before = state()
+    fill = f"cat /dev/zero >{RUN}/fill 2>/dev/null || :"
+    for words in ("stat -L", "xlb load maps", "xlb load dev"):
+        scene.between(words, fill)
+        done = scene.up()
+        os.unlink(f"{RUN}/fill")
+        tap.equal((done.returncode, said(done), state()),
+                  (2, [f"xlb-up: {RUN}/web.up: cannot be written"], before),
+                  f"/run is full at {words}: nothing is left")
+    scene.up()
+    scene.write(f"{HEAD}interface right\n")
+    scene.up()
+    up = state()
+    scene.write(HEAD)
+    scene.between("xlb restore - empty", fill, "")
+    done = scene.up()
+    tap.equal((done.returncode, said(done), runs("right"), state()[:3]),
+              (2, [f"xlb-up: web: is up, but {RUN}/web.up cannot be written: once more, when that "
+                   "is set right"], False, (up[0], ["left"], up[2])), "or it is up")
+    done = scene.down()
+    os.unlink(f"{RUN}/fill")
+    tap.equal((done.returncode, said(done), state()), (0, [], before),
+              "and xlb-down takes away all the same")
+    sh("umount", RUN)
+
+
 def main():
     world.enter()
     sh("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run")
@@ -186,6 +300,9 @@ def main():
         nothing = state()
         check_file(scene)
         check_lock(scene)
+        check_killed(scene)
+        check_ended(scene)
+        check_full(scene)
         tap.equal(state(), nothing, "nothing is left")
     tap.done()
 
