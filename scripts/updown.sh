@@ -61,7 +61,7 @@ record_lock() {
 record_pin() { # RECORD
 	folder=$(sed -n 's/^pin //p; s/^maps //p' "$1" | head -n 1)
 	[ -n "$folder" ] || die 2 "$1: does not say where the maps are: give it the line pin DIR"
-	printf '%s\n' "$folder"
+	readlink -m -- "$folder"
 }
 
 interface_there() { # IF
