@@ -120,11 +120,15 @@ batch_run() { # WORDS [OPTION]...
 	exec 3>&1
 	errors=$(printf '%s' "$batch" | xlb "$@" -batch - 2>&1 >&3) || status=$?
 	exec 3>&-
-	[ -z "$errors" ] || printf '%s\n' "$errors" |
-		ORIGINS=$origins awk -v program="$program" -v words="$words" '
-			BEGIN { split(ENVIRON["ORIGINS"], origin, "\n") }
+	# Thousands of origins have no room in a variable of the environment.
+	[ -z "$errors" ] || {
+		printf %s "$origins" | sed 's/^/o/'
+		printf '%s\n' "$errors" | sed 's/^/e/'
+	} |
+		awk -v program="$program" -v words="$words" '
+			/^o/ { origin[++origins] = substr($0, 2); next }
 			{
-				sub(/^xlb: /, "")
+				sub(/^e(xlb: )?/, "")
 				if (match($0, /^-:[0-9]+: /)) {
 					line = substr($0, 3, RLENGTH - 4)
 					$0 = substr($0, RLENGTH + 1)

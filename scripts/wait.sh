@@ -42,9 +42,12 @@ packets_watch() { # BEFORE COUNTED NOW
 # with one since $quiet seconds ago.
 flows_print() { # WATCHED NOW
 	shown=$(selected_show flow)
-	printf '%s\n' "$shown" | WATCHED=$1 jq -r --argjson now "$2" --argjson quiet "$quiet" '
-		. as $flows |
-		env.WATCHED | split("\n") | to_entries[] |
+	{
+		printf '%s\n' "$shown"
+		printf %s "$1" | jq -R -s .
+	} | jq -r -s --argjson now "$2" --argjson quiet "$quiet" '
+		. as [$flows, $watched] |
+		$watched | split("\n") | to_entries[] |
 		(.value | split(" ")) as [$backend, $service, $packets, $since] |
 		[$flows[.key][] | select(.backend == $backend and .direction == "forward"
 			and (.embryonic | not) and .silent < $quiet)] as $left |

@@ -152,6 +152,41 @@ def check_file():
               "a name that is none is told with its line")
 
 
+# Of `drain ... wait`, with an answer for selected_show.
+FLOWS = """\
+set -eu
+here=scripts
+. scripts/common.sh
+. scripts/wait.sh
+quiet=1
+selected_show() { jq -nc '[range(3000) | [{backend: "10.0.0.1:\\(.)", direction: "forward",
+    embryonic: false, silent: 0}]]'; }
+flows_print "$(awk 'BEGIN { for (i = 0; i < 3000; i++)
+    print "10.0.0.1:" i, "[2001:db8:1:2:3:4:5:6]:10080/tcp", i, i * 100 }')" 300000
+"""
+
+
+def check_many():
+    """More than one variable of the environment may hold: 128 KiB."""
+    fresh()
+    with tempfile.TemporaryDirectory() as folder:
+        deep = os.path.join(folder, *("deep" * 50 for _ in range(4)))
+        os.makedirs(deep)
+        path = os.path.join(deep, "pool")
+        with open(path, "w") as file:
+            file.write("10.0.0.1:8080 weight x\n" + 200 * "10.0.0.2\n")
+        done = run("xlb-backend", "add", "-f", path, "service", WEB4)
+        tap.ok(done.returncode == 1 and
+               done.stderr.startswith(f"xlb-backend: {path}:1: add 10.0.0.1:8080: weight x: not a"),
+               "an error names the file and its line, however many there are",
+               done.returncode, done.stderr[-300:])
+    done = run("sh", "-c", FLOWS)
+    left = [line.split()[-3:] for line in done.stdout.splitlines()]
+    wanted = [[str(3000 - place), "flows", "1"] for place in range(3000)]
+    tap.equal((done.returncode, done.stderr, left), (0, "", wanted),
+              "as many backends as there are have a line of what is left on them")
+
+
 def states():
     return dict(re.findall(r"^(\S+ service \S+) .*state (\w+)$", shown(), re.MULTILINE))
 
@@ -596,6 +631,7 @@ with tempfile.NamedTemporaryFile("w") as hosts:
     check_services()
     check_backends()
     check_file()
+    check_many()
     check_states()
     check_errors()
     check_stat()
