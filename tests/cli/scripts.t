@@ -327,6 +327,7 @@ ERRORS = (
     (1, f"xlb-backend add service {WEB4}", "xlb-backend: add: which backend? HOST[:PORT]"),
     (1, "xlb-backend add -f", "xlb-backend: add: -f: which file?"),
     (1, "xlb-backend add -f /nowhere", "xlb-backend: -f /nowhere: cannot be read"),
+    (2, "xlb-backend add -f /", "xlb-backend: -f /: is a folder"),
     (2, f"xlb-backend add nowhere.invalid service {WEB4}",
      "xlb-backend: nowhere.invalid: no IPv4 address found for this name"),
     (2, f"xlb-backend add web2 service {WEB6}",
