@@ -24,7 +24,7 @@ static __always_inline bool nat_keep_in(struct xdp_md *ctx, __u64 shape, const b
 {
 	struct xlb_flow *flow, *back, copy = {};
 	bool embryonic, back_embryonic, opening;
-	enum xlb_closing closing;
+	enum xlb_closing closing, over;
 	struct xlb_target *target;
 	struct packet p = {};
 	union tuple tuple;
@@ -33,13 +33,15 @@ static __always_inline bool nat_keep_in(struct xdp_md *ctx, __u64 shape, const b
 		return false;
 	opening = packet_opens(&p);
 	closing = packet_closes(&p, XLB_CLOSING_CLIENT);
+	/* A client that goes on has not taken the RST for one: it may be forged. */
+	over = opening ? 0 : XLB_CLOSING_RESET;
 	tuple_of(&tuple, &p, v6);
 	flow = record_find(&tuple, v6, &embryonic);
 	target = flow ? target_at(flow->backend) : NULL;
 	if (!target)
 		return false;
 	flow->seen = bpf_jiffies64();
-	flow->closing |= closing;
+	flow->closing = (flow->closing & ~over) | closing;
 	copy = *flow;
 	if (embryonic && !opening)
 		record_put(&tuple, &copy, v6, false);
@@ -50,7 +52,7 @@ static __always_inline bool nat_keep_in(struct xdp_md *ctx, __u64 shape, const b
 		return false;
 	if (back) {
 		record_seen(back, copy.seen);
-		back->closing |= closing;
+		back->closing = (back->closing & ~over) | closing;
 	}
 	if (back && !(back_embryonic && !opening))
 		return true;

@@ -108,8 +108,24 @@ features_on() { # DEV "FEATURE..." [ip netns exec NETNS]
 		$1 in known && $2 ~ /^ on/ { print $1 }'
 }
 
+# What devices stand on that run xlb in generic mode: the kernel merges no packets for those,
+# but for these.
+lower_devices() {
+	ask '.links as $links | .xlb[] | select(.mode == "generic").dev as $dev
+		| ($links[] | select(.ifname == $dev and .linkinfo.info_kind != "veth")
+			| .link, .linkinfo.info_data.link?) as $lower
+		| $links[] | select(.master == $dev or .ifname == $lower)
+		| "\($dev) \(.ifname)"' | sort -u
+}
+
 check_lro() {
 	ethtool_there || return 0
+	lower_devices | while read -r dev lower; do
+		[ -z "$(features_on "$lower" generic-receive-offload)" ] ||
+			finding warning "$lower: merges packets before $dev, which is above, sees them" \
+				"In generic mode their checksums come out wrong, or they fit no way out." \
+				"ethtool -K $lower gro off"
+	done
 	for dev in $(ask '.xlb[].dev'); do
 		for feature in $(features_on "$dev" "large-receive-offload rx-gro-hw"); do
 			finding warning "$dev: $feature is on" \

@@ -191,6 +191,23 @@ def check_reuse():
                       [0, 0], f"IPv{version}: and not closed any more")
 
 
+def check_reset():
+    """After an RST that was none, as a forged one, the connection goes on, and is not closed."""
+    for version in VERSIONS:
+        way = nat(lab, version)
+        way.reached(flags="S")
+        way.reached(flags="A")
+        way.reached(flags="R")
+        tap.equal([found(way, fields)["closing"] for fields in (way.asked, way.answered)],
+                  [RESET, RESET], f"IPv{version}: an RST")
+        flows = lab.by_family("xlb_flows", way.vip)
+        held = flows.get(lab.tuple(way.asked))
+        flows.set(lab.tuple(way.asked), held | {"seen": lab.jiffies() - 2 * lab.hz & 0xffffffff})
+        way.check(f"IPv{version}: the client goes on", flags="A")
+        tap.equal([found(way, fields)["closing"] for fields in (way.asked, way.answered)],
+                  [0, 0], f"IPv{version}: its connection is not closed")
+
+
 def check_eviction():
     """A record that was washed out is made again from the other, with the same port."""
     for version in VERSIONS:
@@ -282,6 +299,7 @@ check_port_kinds()
 check_expiry()
 check_oneway()
 check_reuse()
+check_reset()
 check_eviction()
 check_exhaustion()
 check_addresses()
