@@ -119,7 +119,7 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 	struct choice choice = {};
 	struct xlb_target *target;
 	struct translation to;
-	struct hop hop = {};
+	struct hop hop = { .mtu = MTU_UNKNOWN };
 	__u32 overhead = 0;
 	int recorded = 0, way, stuck;
 
@@ -136,16 +136,16 @@ static __always_inline __u64 balance(struct packet *p, const union tuple *tuple,
 	way = route_backend(p, target, choice.backend, &hop, config->hz, mode == XLB_DR);
 	if (mode >= XLB_IPIP)
 		overhead = tunnel_overhead(mode, target->v6);
+	if (unlikely(p->length + overhead > hop.mtu) && hop_limits(p)) {
+		if (mode != XLB_DNAT || !divisible(p->ctx, p->shape.word))
+			return too_big(p->ctx, p->shape.word, hop.mtu - overhead);
+		way = WAY_STACK;
+	}
 	if (likely(way == WAY_SEND)) {
-		if (unlikely(!hop_usable(p, &hop))) {
+		if (unlikely(!hop_usable(p, &hop)))
 			way = WAY_STACK;
-		} else if (unlikely(!hops_left(p, v6))) {
+		else if (unlikely(!hops_left(p, v6)))
 			return drop(ttl);
-		} else if (unlikely(p->length + overhead > hop.mtu)) {
-			if (mode != XLB_DNAT || !divisible(p->ctx, p->shape.word))
-				return too_big(p->ctx, p->shape.word, hop.mtu - overhead);
-			way = WAY_STACK;
-		}
 	} else if (way >= WAY_DROP) {
 		return way;
 	} else if (way == WAY_UNKNOWN) {

@@ -92,16 +92,27 @@ static __always_inline bool fib_on_link(const struct bpf_fib_lookup *fib,
 	return !difference;
 }
 
+static __always_inline struct xlb_link *link_to(const struct bpf_fib_lookup *fib)
+{
+	__u32 ifindex = fib->ifindex;
+
+	return bpf_map_lookup_elem(&xlb_links, &ifindex);
+}
+
+static __always_inline __u16 link_mtu(const struct xlb_link *link)
+{
+	return link && link->mtu ? link->mtu : MTU_UNKNOWN;
+}
+
 /* What the kernel said, as words of a hop.  Before Linux 5.12 it does not tell a
  * route's MTU. */
 static __always_inline void hop_fill(struct hop *hop, const struct bpf_fib_lookup *fib)
 {
-	__u32 ifindex = fib->ifindex;
-	struct xlb_link *link = bpf_map_lookup_elem(&xlb_links, &ifindex);
+	struct xlb_link *link = link_to(fib);
 
-	hop->destination = hop_word(fib->dmac, ifindex);
+	hop->destination = hop_word(fib->dmac, fib->ifindex);
 	hop->source = hop_word(fib->smac, link ? link->redirect | link->veth << 8 : 0);
-	hop->mtu = fib->tot_len ? fib->tot_len : link && link->mtu ? link->mtu : MTU_UNKNOWN;
+	hop->mtu = fib->tot_len ? fib->tot_len : link_mtu(link);
 }
 
 /*
@@ -128,8 +139,11 @@ static __always_inline int route(struct xdp_md *ctx, const __u32 *source,
 		return WAY_LOCAL;
 	case BPF_FIB_LKUP_RET_FWD_DISABLED:
 		return WAY_UNKNOWN;
-	case BPF_FIB_LKUP_RET_UNSUPP_LWT:
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		/* The kernel will not ask for one because of a packet that is too large. */
+		hop->mtu = link_mtu(link_to(&fib));
+		return WAY_STACK;
+	case BPF_FIB_LKUP_RET_UNSUPP_LWT:
 		return WAY_STACK;
 	default:
 		return drop(fib_failed);
@@ -162,7 +176,7 @@ __noinline int nexthop_refresh(struct xdp_md *ctx, __u32 backend, __u8 protocol,
 	volatile __u64 *word = (volatile __u64 *)nexthop;
 	union validity validity = {};
 	const __u32 any[4] = {};
-	struct hop hop = {};
+	struct hop hop = { .mtu = MTU_UNKNOWN };
 	int way;
 
 	if (!target || !nexthop)
@@ -224,7 +238,7 @@ __noinline int route_refresh(struct xdp_md *ctx, __u32 index, __u8 protocol, boo
 {
 	struct xlb_route *cached = bpf_map_lookup_elem(&xlb_routes, &index);
 	__u64 *word = (__u64 *)cached;
-	struct hop hop = {};
+	struct hop hop = { .mtu = MTU_UNKNOWN };
 	int way;
 
 	if (!cached)
@@ -285,6 +299,16 @@ static __always_inline bool hop_usable(const struct packet *p, const struct hop 
 
 	return hop_ifindex(hop) == ingress ||
 	       (hop_redirects(hop) && !packet_is_tagged(p) && ingress != LOOPBACK_IFINDEX);
+}
+
+/*
+ * Does the hop's MTU count?  Even if the kernel is to send the packet: where that finds
+ * it too large, it tells the source about a packet that it has not sent so, or tells the
+ * balancer itself.  But what comes in by lo is the kernel's own, and not yet cut up.
+ */
+static __always_inline bool hop_limits(const struct packet *p)
+{
+	return p->ctx->ingress_ifindex != LOOPBACK_IFINDEX;
 }
 
 /* A plain packet has been seen to have some. */

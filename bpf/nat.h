@@ -216,7 +216,7 @@ static __always_inline int nat_forward_in(struct xdp_md *ctx, __u64 shape, enum 
 	struct xlb_target *target;
 	struct xlb_flow *flow;
 	struct packet p = {};
-	struct hop hop = {};
+	struct hop hop = { .mtu = MTU_UNKNOWN };
 	union tuple tuple;
 	bool embryonic;
 	int way;
@@ -242,16 +242,16 @@ static __always_inline int nat_forward_in(struct xdp_md *ctx, __u64 shape, enum 
 		return way;
 	if (way == WAY_UNKNOWN)
 		return drop(forwarding_disabled);
+	if (unlikely(p.length > hop.mtu) && hop_limits(&p)) {
+		if (!divisible(ctx, shape))
+			return too_big(ctx, shape, hop.mtu);
+		way = WAY_STACK;
+	}
 	if (likely(way == WAY_SEND)) {
-		if (!hop_usable(&p, &hop)) {
+		if (!hop_usable(&p, &hop))
 			way = WAY_STACK;
-		} else if (!hops_left(&p, v6)) {
+		else if (!hops_left(&p, v6))
 			return drop(ttl);
-		} else if (unlikely(p.length > hop.mtu)) {
-			if (!divisible(ctx, shape))
-				return too_big(ctx, shape, hop.mtu);
-			way = WAY_STACK;
-		}
 	}
 	count_in(&p, flow->backend, ready == NAT_BEGUN &&
 				    (packet_opens(&p) || p.shape.protocol == XLB_UDP));

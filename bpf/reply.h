@@ -33,7 +33,7 @@ static __always_inline int reply_send(struct packet *p, const struct xlb_config 
 				      const bool v6)
 {
 	const __u32 *to = v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr;
-	struct hop hop = {};
+	struct hop hop = { .mtu = MTU_UNKNOWN };
 	int way;
 
 	way = route_client(p->ctx, client ? client->address : to, vip->address, backend,
@@ -49,16 +49,16 @@ static __always_inline int reply_send(struct packet *p, const struct xlb_config 
 		return drop(forwarding_disabled);
 	if (unlikely(packet_fault(p)))
 		return drop_reason(packet_fault(p));
+	if (unlikely(p->length > hop.mtu) && hop_limits(p)) {
+		if (!divisible(p->ctx, p->shape.word))
+			return too_big(p->ctx, p->shape.word, hop.mtu);
+		way = WAY_STACK;
+	}
 	if (likely(way == WAY_SEND)) {
-		if (!hop_usable(p, &hop)) {
+		if (!hop_usable(p, &hop))
 			way = WAY_STACK;
-		} else if (unlikely(!hops_left(p, v6))) {
+		else if (unlikely(!hops_left(p, v6)))
 			return drop(ttl);
-		} else if (unlikely(p->length > hop.mtu)) {
-			if (!divisible(p->ctx, p->shape.word))
-				return too_big(p->ctx, p->shape.word, hop.mtu);
-			way = WAY_STACK;
-		}
 	}
 	if (client)
 		rewrite_both(p, vip, client, way == WAY_SEND, v6);

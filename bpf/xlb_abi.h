@@ -252,9 +252,10 @@ struct xlb_target {
 	__u8 reserved[9];
 };
 
+/* Of every link, while there is room for all; else of those that take frames. */
 struct xlb_link {
 	__u8 redirect;		/* 1: takes frames that XDP redirects */
-	__u8 veth;		/* 1: and is a veth, which may lose those of XDP_TX */
+	__u8 veth;		/* 1: does, and is a veth, which may lose those of XDP_TX */
 	__u16 mtu;		/* bytes; 65535: that or more */
 };
 

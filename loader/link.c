@@ -41,16 +41,22 @@ enum status link_argument(struct args *args, struct netlink_link *link)
 	return STATUS_DONE;
 }
 
-static bool links_redirect(const struct netlink_link *links, unsigned count, __u32 ifindex)
+/* Those that take no frames are there for their MTU, unless that is at the others' cost. */
+static bool link_wanted(const struct netlink_link *link, unsigned count)
+{
+	return link->redirect || count <= XLB_LINKS_MAX;
+}
+
+static bool links_want(const struct netlink_link *links, unsigned count, __u32 ifindex)
 {
 	for (unsigned i = 0; i < count; i++) {
 		if (links[i].ifindex == ifindex)
-			return links[i].redirect;
+			return link_wanted(&links[i], count);
 	}
 	return false;
 }
 
-/* Links that are gone, or take no frames any more. */
+/* Links that are gone, or have no place any more. */
 static int stale_delete(const struct maps *maps, const struct netlink_link *links, unsigned count)
 {
 	void *keys, *values;
@@ -60,7 +66,7 @@ static int stale_delete(const struct maps *maps, const struct netlink_link *link
 	for (i = 0; i < old && !err; i++) {
 		__u32 *ifindex = (__u32 *)keys + i;
 
-		if (links_redirect(links, count, *ifindex))
+		if (links_want(links, count, *ifindex))
 			continue;
 		err = bpf_map_delete_elem(maps->fd[MAP_LINKS], ifindex);
 	}
@@ -71,17 +77,17 @@ static int stale_delete(const struct maps *maps, const struct netlink_link *link
 
 static int link_write(const struct maps *maps, const struct netlink_link *link)
 {
-	const struct xlb_link takes = {
-		.redirect = 1,
-		.veth = link->veth,
+	const struct xlb_link new = {
+		.redirect = link->redirect,
+		.veth = link->redirect && link->veth,
 		.mtu = link->mtu < MTU_MAX ? link->mtu : MTU_MAX,
 	};
 	struct xlb_link old;
 
 	if (!bpf_map_lookup_elem(maps->fd[MAP_LINKS], &link->ifindex, &old) &&
-	    !memcmp(&old, &takes, sizeof(old)))
+	    !memcmp(&old, &new, sizeof(old)))
 		return 0;
-	return bpf_map_update_elem(maps->fd[MAP_LINKS], &link->ifindex, &takes, BPF_ANY);
+	return bpf_map_update_elem(maps->fd[MAP_LINKS], &link->ifindex, &new, BPF_ANY);
 }
 
 int link_refresh(const struct maps *maps)
@@ -94,7 +100,7 @@ int link_refresh(const struct maps *maps)
 		return err;
 	err = stale_delete(maps, links, count);
 	for (i = 0; i < count && !err; i++)
-		if (links[i].redirect)
+		if (link_wanted(&links[i], count))
 			err = link_write(maps, &links[i]);
 	free(links);
 	return err == -E2BIG ? 0 : err;

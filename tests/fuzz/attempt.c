@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One packet's way to one backend: where it ends, how the frame looks then. */
+#include <limits.h>
 #include <linux/bpf.h>
 #include <string.h>
 
@@ -40,27 +41,38 @@ struct hop hop_told(const struct trial *trial, const struct address *to)
 	return hop;
 }
 
+/* Most that goes there, whoever sends it; without a neighbour only the link's is known. */
+static unsigned hop_most(const struct trial *trial, const struct hop *hop)
+{
+	if (trial->link == LINK_LO || (hop->way != WAY_SEND && hop->way != WAY_STACK))
+		return UINT_MAX;
+	return hop->way == WAY_SEND ? hop->mtu : LINK_MTU;
+}
+
 struct end end_by(const struct court *court, const struct trial *trial, const struct hop *hop,
 		  unsigned extra, bool divided)
 {
 	const struct view *view = &trial->view;
+	const unsigned most = hop_most(trial, hop);
 	struct end end = { .fate = FATE_STACK, .reason = REASON_NONE, .hop = *hop };
 
 	if (hop->way == WAY_BLACKHOLE) {
 		end.fate = FATE_DROPPED;
 		end.reason = REASON(no_route);
+	} else if (view->total + extra > most) {
+		if (divided && !trial->error &&
+		    (is_merged(court, trial) || (!view->v6 && view->divisible)))
+			return end;
+		end.fate = FATE_TOO_BIG;
+		end.reason = REASON(too_big);
+		end.mtu = most - extra;
 	} else if (hop->way != WAY_SEND || !link_takes(court, trial, hop->link)) {
 		return end;
 	} else if (view->hops <= 1) {
 		end.fate = FATE_DROPPED;
 		end.reason = REASON(ttl);
-	} else if (view->total + extra <= hop->mtu) {
+	} else {
 		end.fate = FATE_SENT;
-	} else if (!divided || trial->error ||
-		   !(is_merged(court, trial) || (!view->v6 && view->divisible))) {
-		end.fate = FATE_TOO_BIG;
-		end.reason = REASON(too_big);
-		end.mtu = hop->mtu - extra;
 	}
 	return end;
 }

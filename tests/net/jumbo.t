@@ -21,7 +21,7 @@ mtu_set() { # DEV PEER MTU
 # As packets know it of each link.
 mtus() {
 	bpftool -j map dump pinned /sys/fs/bpf/xlb/xlb_links |
-		jq -c 'map(.formatted.value.mtu) | sort'
+		jq -c 'map(.formatted.value | select(.redirect == 1).mtu) | sort'
 }
 
 # Bytes of the average frame, { in | out }, above which most of them were large.

@@ -107,7 +107,7 @@ is "are not made" "$(find /sys/fs/bpf/other 2>/dev/null)" ""
 
 redirects() {
 	bpftool -j map dump pinned /sys/fs/bpf/xlb/xlb_links |
-		jq -c 'map(.formatted.key) | sort'
+		jq -c 'map(.formatted | select(.value.redirect == 1).key) | sort'
 }
 
 index() {
@@ -128,16 +128,21 @@ else
 	is "and known" "$(redirects)" "$both"
 fi
 
-mtus() {
-	bpftool -j map dump pinned /sys/fs/bpf/xlb/xlb_links |
-		jq -c 'map(.formatted.value.mtu) | sort'
+mtus() { # { 0 | 1 }: of those that take frames or do not
+	bpftool -j map dump pinned /sys/fs/bpf/xlb/xlb_links | jq -c --argjson takes "$1" \
+		'map(.formatted.value | select(.redirect == $takes).mtu) | sort'
 }
 
-is "their MTU is known" "$(mtus)" "[1500,1500]"
+is "their MTU is known" "$(mtus 1)" "[1500,1500]"
 on balancer ip link set dev client mtu 1400
+on balancer ip link add narrow mtu 1300 type bridge
 ok "a change of anything" lb config set idle 100
-is "brings it up to date" "$(mtus)" "[1400,1500]"
+is "brings it up to date" "$(mtus 1)" "[1400,1500]"
+like "those that take no frames have one, too" "$(mtus 0)" '[[,]1300[],]'
 on balancer ip link set dev client mtu 1500
+on balancer ip link del narrow
+ok "a link is gone" lb config set idle 200
+is "and its MTU" "$(mtus 0 | jq 'index(1300)')" null
 
 # --- unload ---
 
