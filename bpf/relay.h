@@ -117,6 +117,39 @@ static __always_inline void relayed_fill(void *outer, const struct relayed *to, 
 	icmp->rest = to->rest;
 }
 
+/* Is this port that of a tunnel's service on any address?  Any but an odd one, which
+ * no packet in a tunnel goes to; and a later fragment has no ports. */
+static __always_inline bool relay_any(const void *inner, const bool v6)
+{
+	const struct ipv6hdr *ip6 = inner;
+	const struct iphdr *ip4 = inner;
+	const __be16 *ports = inner + (v6 ? sizeof(*ip6) : sizeof(*ip4));
+	const __u8 protocol = v6 ? ip6->nexthdr : ip4->protocol;
+	const __u16 port = bpf_ntohs(ports[1]);
+	struct xlb_service *service;
+	union tuple tuple;
+
+	if (v6 ? address6_odd(&ip6->daddr)
+	       : *(const __u8 *)ip4 != IPV4_PLAIN || address4_odd(ip4->daddr) ||
+		 ip4->frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
+		return false;
+	tuple_set(&tuple, v6 ? (const void *)&ip6->saddr : &ip4->saddr,
+		  v6 ? (const void *)&ip6->daddr : &ip4->daddr, 0, port, protocol, v6);
+	service = service_at(&tuple, port, true, v6);
+	return service && service->mode >= XLB_IPIP;
+}
+
+/* Is the packet within one to a service?  All of its header and ports are there. */
+static __always_inline bool relay_ours(const void *inner, const struct xlb_needs *needs,
+				       const bool v6)
+{
+	const __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+
+	if (vip_at(inner + header - (v6 ? 16 : 4), v6))
+		return true;
+	return unlikely(v6 ? needs->any_address6 : needs->any_address4) && relay_any(inner, v6);
+}
+
 /* To the client, as any packet. */
 static __always_inline int relay_send(struct packet *p, const struct xlb_config *config,
 				      const bool v6)
@@ -157,15 +190,18 @@ static __always_inline int relay_in(struct xdp_md *ctx, union shape shape, const
 	length = outer6 ? outer_header + bpf_ntohs(((struct ipv6hdr *)network)->payload_len)
 			: bpf_ntohs(((struct iphdr *)network)->tot_len);
 	relay.quote = length - shape.transport * 4;
-	if (!config || length < shape.transport * 4 + header + QUOTE_LEAST || network + 2 * outer_header + sizeof(struct icmp_header) +
+	if (!config || length < shape.transport * 4 + header + QUOTE_LEAST ||
+	    network + 2 * outer_header + sizeof(struct icmp_header) +
 	    sizeof(struct gue_header) > end || inner + header + QUOTE_LEAST > end ||
-	    !vip_at(inner + header - (v6 ? 16 : 4), v6) || !relayed_make(&to, &relay, outer6, v6))
+	    !relay_ours(inner, &config->needs, v6) ||
+	    !relayed_make(&to, &relay, outer6, v6))
 		return XDP_PASS;
 	if (shape.flags >> SHAPE_FAULT_SHIFT)
 		return drop_reason(shape.flags >> SHAPE_FAULT_SHIFT);
 	sum = relayed_sum(&relay, &to, outer6);
 
 	excess = shape.transport * 4 - header - sizeof(struct icmp_header);
+	pin_down(excess);
 	if (excess > 255 || data + NETWORK_MAX > end || data + excess + NETWORK_MAX > end)
 		return XDP_PASS;
 	ethernet_move(data + excess, data, shape.network);

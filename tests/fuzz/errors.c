@@ -145,6 +145,28 @@ static struct end relay_end(struct court *court, const struct trial *trial,
 	return end;
 }
 
+/* Is the packet in the tunnel one to a service?  Where that is on any address, its port has
+ * to be seen, right behind the header. */
+static bool relay_ours(const struct court *court, const __u8 *inner, bool inner6)
+{
+	const unsigned header = header_size(inner6), at = source_offset(inner6);
+	struct flow flow = {
+		.source = address_read(inner + at, inner6),
+		.destination = address_read(inner + at + address_size(inner6), inner6),
+		.source_port = get16(inner + header),
+		.destination_port = get16(inner + header + 2),
+		.protocol = inner[inner6 ? 6 : 9],
+	};
+	const struct service *service;
+
+	if (world_is_vip(court->world, &flow.destination))
+		return true;
+	if (!inner6 && (inner[0] != 0x45 || get16(inner + 6) & 0x1fff))
+		return false;
+	service = world_service(court->world, &flow);
+	return service && service->mode >= XLB_IPIP && !address_impossible(&flow.destination);
+}
+
 /* The error without the outer packet: from the VIP to the client. */
 static bool judge_relay(struct court *court, struct trial *trial, unsigned carried, bool inner6)
 {
@@ -161,7 +183,7 @@ static bool judge_relay(struct court *court, struct trial *trial, unsigned carri
 		return is_untouched(court, trial, "a tunnel's error that quotes too little");
 	client = address_read(inner + source_offset(inner6), inner6);
 	vip = address_read(inner + source_offset(inner6) + size, inner6);
-	if (!world_is_vip(court->world, &vip) || !relayed_begin(trial, overhead, inner6, icmp))
+	if (!relay_ours(court, inner, inner6) || !relayed_begin(trial, overhead, inner6, icmp))
 		return is_untouched(court, trial, "a tunnel's error about nothing of ours");
 	if (view->faults)
 		return is_dropped_for_faults(court, trial);

@@ -9,9 +9,9 @@ from scapy.layers.l2 import Ether
 import tap
 from errors import ERRORS, HEADER, error, packet_of
 from frame import TAGS
-from lab import (MACS, PASS, REDIRECT, ROUTER_MAC, TX, Lab, backend_address, backend_mac,
+from lab import (MACS, PASS, REDIRECT, ROUTER_MAC, TX, VIPS, Lab, backend_address, backend_mac,
                  packed)
-from modes import CONFIG, KINDS, SOURCES, TUNNELS, start
+from modes import ANY, CONFIG, KINDS, SOURCES, TUNNELS, start
 
 lab = Lab()
 TUNNEL_KINDS = tuple(kind for kind in KINDS if kind.mode in TUNNELS)
@@ -34,12 +34,13 @@ def carried(way, **fields):
     return packet_of(way.forwarded(**fields))[way.kind.overhead():]
 
 
-def comes(way, kind, *, size=None, **fields):
-    """From a router on the way to the backend; of the packet within it quotes `size` bytes."""
+def comes(way, kind, *, size=None, asked=(), **fields):
+    """From a router on the way to the backend; of the packet within it quotes `size` bytes.
+    `asked` are fields of that packet."""
     outer = way.kind.outer
     fields = {"source": backend_address(77, outer), "smac": backend_mac(1),
               "dmac": MACS[way.link]} | fields
-    return error(kind, packet_of(way.forwarded()), SOURCES[outer],
+    return error(kind, packet_of(way.forwarded(**dict(asked))), SOURCES[outer],
                  size=way.kind.overhead() + size if size else None, **fields)
 
 
@@ -141,8 +142,50 @@ def check_nobodys():
                       comes(way, too_big(4, MTU), options=options), PASS, link="right")
 
 
+def anywhere(kind, protocol="tcp", mode=None, needed=1):
+    """A service on any address, and a client that has asked one of them."""
+    needs = {f"any_address{kind.version}": needed}
+    way = start(lab, kind, protocol, config={"needs": needs}, vip=ANY[kind.version])
+    if mode:
+        lab.guard(way.service, mode=lab.numbers[f"XLB_{mode.upper()}"])
+    way.vip = VIPS[kind.version]
+    way.asked["destination"] = way.vip
+    return way
+
+
+def check_any_address():
+    for kind in TUNNEL_KINDS:
+        name = f"{kind}, any address"
+        told = max(MTU - kind.overhead(), LEAST[kind.version])
+        for protocol in PROTOCOLS:
+            way = anywhere(kind, protocol)
+            way.check(f"{name}, {protocol}")
+            for size in (HEADER[kind.version] + 8, None):
+                check(f"{name}, {protocol}: too big, quoting {size or 'all'}", way,
+                      too_big(kind.outer, MTU), too_big(kind.version, told), size=size)
+        odd = {4: ("224.0.0.1", "127.0.0.1", "0.0.0.0"), 6: ("ff02::1", "::1", "::")}[kind.version]
+        others = [("of another port", {"dport": 81}), ("of another protocol", {"protocol": "udp"})]
+        others += [(f"to {address}", {"destination": address}) for address in odd]
+        if kind.version == 4:
+            # Read as ports these would be 1799 and 80.
+            options = [IPOption_RR(pointer=0, routers=["80.0.0.0"])]
+            others += [("in a later fragment", {"header": {"frag": 100}}),
+                       ("with options", {"options": options})]
+        for what, asked in others:
+            way = anywhere(kind)
+            lab.check(f"{name}: about a packet {what}",
+                      comes(way, too_big(kind.outer, MTU), asked=asked), PASS,
+                      link="right")
+        for what, fields in (("is not looked for", {"needed": 0}),
+                             ("is of mode dnat", {"mode": "dnat"})):
+            way = anywhere(kind, **fields)
+            lab.check(f"{name}: the service {what}", comes(way, too_big(kind.outer, MTU)), PASS,
+                      link="right")
+
+
 check_too_big()
 check_others()
+check_any_address()
 check_ways()
 check_nobodys()
 tap.done()
