@@ -15,6 +15,21 @@ static __always_inline bool destination_odd(const struct packet *p, const bool v
 	       (v6 ? address6_odd(&p->ip6->daddr) : address4_odd(p->ip4->daddr));
 }
 
+/* Does the packet answer a client that asked from the port of a service on any address?
+ * Whoever backends are asked by records of theirs may as well ask somebody themselves. */
+static __always_inline bool answers(const union tuple *tuple, const struct xlb_needs *needs,
+				    const bool v6)
+{
+	struct xlb_reply *reply = reply_find(tuple, needs, v6);
+	struct xlb_flow *flow;
+	bool embryonic;
+
+	if (!reply || !reply->by_flow)
+		return reply;
+	flow = record_find(tuple, v6, &embryonic);
+	return flow && (flow->direction == XLB_REPLY || flow->direction == XLB_NAT_REPLY);
+}
+
 /* A verdict, or the packet's shape: a record has to be asked. */
 static __always_inline __u64 direct(struct packet *p, const struct xlb_config *config,
 				    const bool v6)
@@ -26,7 +41,7 @@ static __always_inline __u64 direct(struct packet *p, const struct xlb_config *c
 
 	tuple_of(&tuple, p, v6);
 	service = service_find(&tuple, &config->needs, v6, &any_address);
-	if (!service)
+	if (!service || (unlikely(any_address) && answers(&tuple, &config->needs, v6)))
 		return reply(p, &tuple, config, v6);
 	/* All zero is how a service on any address is written down. */
 	if (unlikely(any_address || !*tuple_destination(&tuple, v6)) && destination_odd(p, v6))

@@ -325,7 +325,10 @@ bool attempt_judge(struct court *court, struct trial *trial, struct attempt *att
 bool attempt_conflicts(struct court *court, struct trial *trial, const struct attempt *attempt)
 {
 	const struct flow *flow = &trial->view.flow;
-	bool taken = answer_taken(court, flow, attempt, false);
+	const struct flow key = answer_to(flow, attempt);
+	/* Or that backend itself has asked from there, for all that anybody could tell. */
+	bool taken = answer_taken(court, flow, attempt, false) ||
+		     memory_known(court->memory, &key);
 
 	/* A client of that address looks like a flow of mode nat, of which nobody told. */
 	for (unsigned i = 0; i < NAT_SOURCES; i++)

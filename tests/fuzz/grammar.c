@@ -51,6 +51,15 @@ static void service_ends(struct grammar *grammar, const struct service *service,
 		flow->destination.bytes[0] = random_once(random, 2) ? 0xff : 0;
 }
 
+/* Some are those of services on any address. */
+static __u16 client_port(struct grammar *grammar)
+{
+	struct random *random = &grammar->random;
+
+	return random_once(random, 16) ? 443 + random_below(random, 3)
+				       : 2000 + random_below(random, 32);
+}
+
 static struct flow asked(struct grammar *grammar)
 {
 	struct random *random = &grammar->random;
@@ -59,7 +68,7 @@ static struct flow asked(struct grammar *grammar)
 
 	service_ends(grammar, &world->services[random_below(random, world->count)], &flow);
 	flow.source = client(grammar, flow.destination.v6);
-	flow.source_port = 2000 + random_below(random, 32);
+	flow.source_port = client_port(grammar);
 	if (random_once(random, 64))
 		flow.source = flow.destination;
 	if (random_once(random, 64))
@@ -161,7 +170,7 @@ static void make_unasked(struct grammar *grammar, struct frame *frame)
 	flow.source_port = backend->port ?: 1000 + random_below(random, 4);
 	flow.destination = random_once(random, 4) ? nat_sources[backend->address.v6][0]
 						  : client(grammar, backend->address.v6);
-	flow.destination_port = 2000 + random_below(random, 32);
+	flow.destination_port = client_port(grammar);
 	write_flow(grammar, frame, &flow, 0);
 }
 

@@ -66,11 +66,44 @@ static bool for_vip(struct court *court, struct trial *trial, int reason, const 
 	return is_untouched(court, trial, "malformed, but for no VIP");
 }
 
+static void court_begin(struct court *court)
+{
+	court->in = court->connection = NULL;
+	court->connection_maybe = false;
+	court->learnt = false;
+	court->either_count = 0;
+	court->either_out = false;
+	court->outcome = "";
+	court->reason = REASON_NONE;
+}
+
+/* A client may have asked from the port of a service on any address. */
+static bool judge_any(struct court *court, struct trial *trial, struct service *service)
+{
+	switch (answers(court, &trial->view.flow)) {
+	case ANSWERS_NOT:
+		return judge_forward(court, trial, service);
+	case ANSWERS_MAYBE:
+		if (judge_forward(court, trial, service))
+			return true;
+		court_begin(court);
+		break;
+	case ANSWERS:
+		break;
+	}
+	return judge_reply(court, trial);
+}
+
 bool judge_flow(struct court *court, struct trial *trial)
 {
+	static const __u8 any[16];
 	struct service *service = world_service(court->world, &trial->view.flow);
 
-	return service ? judge_forward(court, trial, service) : judge_reply(court, trial);
+	if (!service)
+		return judge_reply(court, trial);
+	return memcmp(service->address.bytes, any, sizeof(any))
+		       ? judge_forward(court, trial, service)
+		       : judge_any(court, trial, service);
 }
 
 static bool judge_kind(struct court *court, struct trial *trial)
@@ -110,13 +143,7 @@ static bool drops_right(struct court *court, const struct trial *trial)
 
 bool judge(struct court *court, struct trial *trial)
 {
-	court->in = court->connection = NULL;
-	court->connection_maybe = false;
-	court->learnt = false;
-	court->either_count = 0;
-	court->either_out = false;
-	court->outcome = "";
-	court->reason = REASON_NONE;
+	court_begin(court);
 	view_read(&trial->view, trial->in, trial->in_size);
 	if (trial->link == LINK_LO)
 		trial->view.faults &= FAULT_LENGTH;

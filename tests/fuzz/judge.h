@@ -51,6 +51,16 @@ bool judge_reply(struct court *court, struct trial *trial);
 bool judge_icmp(struct court *court, struct trial *trial);
 bool judge_flow(struct court *court, struct trial *trial);
 
+/* Is a packet of this flow an answer to somebody, before it is one to a service on any
+ * address?  Where that takes a record, nobody may know of it. */
+enum answers {
+	ANSWERS_NOT,
+	ANSWERS_MAYBE,
+	ANSWERS,
+};
+
+enum answers answers(const struct court *court, const struct flow *flow);
+
 /* True, if that is what happened; else it complains. */
 bool is_untouched(struct court *court, struct trial *trial, const char *why);
 bool is_dropped(struct court *court, struct trial *trial, int reason, const char *why);

@@ -255,6 +255,20 @@ static void answer_seen(struct court *court, const struct trial *trial,
 		known->closing = true;
 }
 
+enum answers answers(const struct court *court, const struct flow *flow)
+{
+	const struct answer *answer = memory_answer(court->memory, flow);
+	struct owners owners;
+
+	owners_find(court->world, flow, &owners);
+	if (!owners.count)
+		return ANSWERS_NOT;
+	if (!owners.by_flow ||
+	    (answer && answer->backend->state && answer->life == answer->backend->life))
+		return ANSWERS;
+	return ANSWERS_MAYBE;
+}
+
 bool judge_reply(struct court *court, struct trial *trial)
 {
 	const struct flow *flow = &trial->view.flow;

@@ -10,11 +10,11 @@ from scapy.layers.l2 import Ether
 import tap
 from bpf import Program, pinned
 from frame import CLIENT_MAC, TAGS, XLB_MAC, frame, with_header_sum, with_sum
-from lab import CLIENTS, MACS, PASS, PINS, REDIRECT, VERSIONS, VIPS, Lab, backend_mac
+from lab import CLIENTS, MACS, PASS, PINS, REDIRECT, TX, VERSIONS, VIPS, Lab, backend_mac
+from modes import ANY, CONFIG, Kind, start
 
 lab = Lab()
 PROTOCOLS = ("tcp", "udp")
-ANY = {4: "0.0.0.0", 6: "::"}
 # In either byte order: sums of swapped words are the swapped sums.
 NEAR_ZERO = (1, 0x0100, 0xfffc, 0xfcff, 0xfffd, 0xfdff, 0xfffe, 0xfeff)
 UNTOUCHED = {"ttl": 64, "smac": CLIENT_MAC, "dmac": XLB_MAC}
@@ -184,6 +184,46 @@ def check_wildcards():
         lab.check(f"IPv{version}: nor is that of its reply", frame(**answered), PASS, link="right")
 
 
+def check_same_port():
+    """A client asks from the very port that a service on any address has."""
+    for version in VERSIONS:
+        needs = {"needs": {f"any_address{version}": 1}}
+        for protocol in PROTOCOLS:
+            name = f"{protocol} over IPv{version}, from the port of a service on any address"
+            lab.reset(**CONFIG | needs)
+            path = lab.balanced(version, protocol)
+            lab.service(ANY[version], 123, protocol, current=3)
+            hosts = [lab.backend(number, version, port=123) for number in (3, 4)]
+            for host in hosts:
+                lab.replies(host, 123, ANY[version], 123, 3, protocol, by_flow=1)
+            there = {"dmac": backend_mac(3), "smac": MACS["right"], "ttl": 63,
+                     "destination": hosts[0]}
+
+            asked = path.asked | {"sport": 123, "dport": 123}
+            answered = path.answered | {"source": hosts[0], "sport": 123, "dport": 123}
+            lab.check(f"{name}: an answer to nothing is a packet for it", frame(**answered), TX,
+                      frame(**answered | there), link="right")
+            lab.maps[f"xlb_embryos{version}"].clear()
+            lab.check(f"{name}: to its backend", frame(**asked), REDIRECT, frame(**asked | there))
+            lab.check(f"{name}: and to the client", frame(**answered), REDIRECT,
+                      frame(**path.restored | {"sport": 123, "dport": 123}), link="right")
+            asked = answered | {"source": hosts[1], "smac": backend_mac(4)}
+            for turn in ("asks", "asks, and has a record of that"):
+                lab.check(f"{name}: a backend that {turn}", frame(**asked), TX,
+                          frame(**asked | there), link="right")
+                lab.record(asked, 3)
+
+            lab.check(f"{name}: dnat, to the backend", frame(**path.asked | {"sport": 123}),
+                      REDIRECT, frame(**path.forwarded | {"sport": 123}))
+            lab.check(f"{name}: dnat, to the client", frame(**path.answered | {"dport": 123}),
+                      REDIRECT, frame(**path.restored | {"dport": 123}), link="right")
+
+            way = start(lab, Kind("nat", version, version), protocol, config=needs)
+            lab.service(ANY[version], 123, protocol, current=3)
+            way.asked["sport"] = way.answered["dport"] = 123
+            way.check_both(f"{name}: nat")
+
+
 def check_source_hash():
     for version in VERSIONS:
         lab.reset()
@@ -252,6 +292,7 @@ check_checksums()
 check_random()
 check_stack()
 check_wildcards()
+check_same_port()
 check_source_hash()
 check_programs()
 check_counters()

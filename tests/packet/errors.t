@@ -265,24 +265,27 @@ def check_records():
         lab.check(f"{kind}: an error after a silence", *with_verdict(
             way, about_answer(way, "time exceeded")))
         tap.equal(lab.records(way.asked), before, f"{kind}: does not end it")
-    for version in VERSIONS:
-        lab.reset(**{"needs": {f"any_address{version}": 1}})
-        address = lab.backend(1, version)
-        lab.service(ANY[version], 80, current=1)
-        lab.replies(address, 8080, ANY[version], 80, 1, by_flow=1)
-        asked = {"source": CLIENTS[version], "destination": VIPS[version], "sport": 40000,
-                 "dport": 80, "protocol": "tcp"}
-        data = error("time exceeded", packet_of(frame(**turned(asked))), VIPS[version])
-        tap.equal(lab.run(data)[0], REDIRECT, f"IPv{version}: to a service on any address")
-        tap.equal(len(lab.by_family("xlb_embryos", address).items()), 0,
-                  f"IPv{version}: makes no record there either")
-        lab.run(frame(**asked))
-        sent = frame(**asked | {"destination": address, "dport": 8080})
-        data = error("time exceeded", packet_of(sent), CLIENTS[version], source=address,
-                     smac=backend_mac(1), dmac=MACS["right"])
-        wanted = error("time exceeded", packet_of(frame(**asked)), CLIENTS[version],
-                       source=VIPS[version], ttl=63, smac=MACS["left"], dmac=ROUTER_MAC)
-        lab.check(f"IPv{version}: of a service on any address", data, REDIRECT, wanted, link="right")
+
+
+def check_any_address(version, sport):
+    name = f"IPv{version}, from port {sport}: "
+    lab.reset(**{"needs": {f"any_address{version}": 1}})
+    address = lab.backend(1, version)
+    lab.service(ANY[version], 80, current=1)
+    lab.replies(address, 8080, ANY[version], 80, 1, by_flow=1)
+    asked = {"source": CLIENTS[version], "destination": VIPS[version], "sport": sport,
+             "dport": 80, "protocol": "tcp"}
+    data = error("time exceeded", packet_of(frame(**turned(asked))), VIPS[version])
+    tap.equal(lab.run(data)[0], REDIRECT, name + "to a service on any address")
+    tap.equal(len(lab.by_family("xlb_embryos", address).items()), 0,
+              name + "makes no record there either")
+    lab.run(frame(**asked))
+    sent = frame(**asked | {"destination": address, "dport": 8080})
+    data = error("time exceeded", packet_of(sent), CLIENTS[version], source=address,
+                 smac=backend_mac(1), dmac=MACS["right"])
+    wanted = error("time exceeded", packet_of(frame(**asked)), CLIENTS[version],
+                   source=VIPS[version], ttl=63, smac=MACS["left"], dmac=ROUTER_MAC)
+    lab.check(name + "of a service on any address", data, REDIRECT, wanted, link="right")
 
 
 check_answers()
@@ -294,4 +297,7 @@ check_faults()
 check_big()
 check_marked()
 check_records()
+for each in VERSIONS:
+    for port in (40000, 80):    # the service's own, too
+        check_any_address(each, port)
 tap.done()
