@@ -147,8 +147,8 @@ def check_too_early():
     flows = Flows()
     marked = flows.marked()
     flows.record(marked[0], 2, silent=IDLE + 1)
-    flows.record(marked[1], 1, silent=IDLE - 2)
-    flows.settled(IDLE + SETTLE - 2)
+    flows.record(marked[1], 1, silent=IDLE - 20)
+    flows.settled(IDLE + SETTLE - 20)
     before = flows.seen.maps["xlb_services4"].dump()
     xlb("flow", "gc", status=0)
     tap.equal((flows.marked(), flows.ports()), (marked, [marked[1] + 1]),
@@ -156,7 +156,7 @@ def check_too_early():
     tap.equal(flows.seen.maps["xlb_services4"].dump(), before, "and writes nothing else")
     flows.settled()
     budget = flows.seen.maps["xlb_budget"]
-    budget.set(0, {"refused": 3, "refused_at": CLOCK.jiffies() - (IDLE - 2) * HZ})
+    budget.set(0, {"refused": 3, "refused_at": CLOCK.jiffies() - (IDLE - 20) * HZ})
     xlb("flow", "gc", status=0)
     tap.equal(flows.marked(), marked, "nor while a flow was refused its record lately")
     budget.set(0, {"refused": 3, "refused_at": CLOCK.jiffies() - (IDLE + 1) * HZ})
