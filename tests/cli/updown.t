@@ -249,7 +249,8 @@ def check_names(scene):
     tap.equal((scene.up(other).returncode, state()), (2, before), "however it is recorded")
     scene.write(f"{HEAD}{SERVICES}pin {spellings[2]}\n")
     done = scene.up()
-    tap.equal((done.returncode, said(done), state()), (0, [], before), "the same file may have them, and sets that right")
+    tap.equal((done.returncode, said(done), state()), (0, [], before),
+              "the same file may have them, and sets that right")
     with open(f"{RUN}/web.up", encoding="ascii") as file:
         tap.equal(file.read(), lines, "without another line")
     scene.down()
@@ -316,6 +317,9 @@ def check_full(scene):
 
 def main():
     world.enter()
+    # A shell traps none that nohup(1), say, has had ignored.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     sh("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run")
     sh("ip", "link", "add", "left", "type", "veth", "peer", "name", "right")
     for dev in ("left", "right"):
