@@ -89,7 +89,7 @@ def check_warmup():
     def warm():
         return json.loads(xlb("-j", "-s", "backend", "show", "10.0.0.3").stdout)[0]["warm"]
 
-    xlb("service", "change", WEB, "warmup", "2", status=0)
+    xlb("service", "change", WEB, "warmup", "4", status=0)
     xlb("backend", "change", "10.0.0.3", "health", "down", status=0)
     pipe = Pipe()
     pipe.write("backend change 10.0.0.3 health up\n")
