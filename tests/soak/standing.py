@@ -49,7 +49,9 @@ class Seen:
                       (key["bits"], value["action"])
                       for name in ("xlb_acl4", "xlb_acl6")
                       for key, value in world.maps[name].items()}
-        self.links = {world.number(key): value for key, value in world.maps["xlb_links"].items()}
+        # Others are there for their MTU alone, and come and go with the prober's device.
+        self.links = {world.number(key): value
+                      for key, value in world.maps["xlb_links"].items() if value["redirect"]}
         # (service's end, slot) -> ids of records of flows to it
         self.records = {}
         for name in ("xlb_flows4", "xlb_flows6", "xlb_embryos4", "xlb_embryos6"):
