@@ -289,6 +289,8 @@ mended
 ip -n balancer address del 10.2.1.9/32 dev b1
 lb config set nat4 10.2.1.9
 lb backend change 10.2.2.2:80 service $VIP4:80/tcp state down
+# Its answers, sent again and again, would teach the kernel of it as a neighbour below.
+ip -n b1 route add blackhole 10.2.1.9/32
 on client curl -s --max-time 0.2 http://$VIP4/ || :
 sick "error addresses 10.2.1.9: $no_such" addresses
 mended
