@@ -33,8 +33,9 @@ static __always_inline bool nat_keep_in(struct xdp_md *ctx, __u64 shape, const b
 		return false;
 	opening = packet_opens(&p);
 	closing = packet_closes(&p, XLB_CLOSING_CLIENT);
-	/* A client that goes on has not taken the RST for one: it may be forged. */
-	over = opening ? 0 : XLB_CLOSING_RESET;
+	/* A client that goes on has not taken the RST for one: it may be forged.  A FIN may
+	 * have crossed it. */
+	over = opening || p.fin ? 0 : XLB_CLOSING_RESET;
 	tuple_of(&tuple, &p, v6);
 	flow = record_find(&tuple, v6, &embryonic);
 	target = flow ? target_at(flow->backend) : NULL;

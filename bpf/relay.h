@@ -117,8 +117,8 @@ static __always_inline void relayed_fill(void *outer, const struct relayed *to, 
 	icmp->rest = to->rest;
 }
 
-/* Is this port that of a tunnel's service on any address?  Any but an odd one, which
- * no packet in a tunnel goes to; and a later fragment has no ports. */
+/* Is the packet within one to a tunnel's service on any address?  To an odd address none
+ * goes by a tunnel, and what has options, or is a later fragment, does not tell its port. */
 static __always_inline bool relay_any(const void *inner, const bool v6)
 {
 	const struct ipv6hdr *ip6 = inner;

@@ -179,11 +179,15 @@ static enum status maps_complete(const struct args *args, struct attach *attach,
 	if (attach->attached.fd >= 0 && attach->attached.config == config)
 		return maps_adopted(args, attach,
 				    adopt_missing(&attach->attached, attach->maps.folder), opened);
-	/* Nobody who may be seen: they were left by a loader that died, and are made now. */
-	if (adopt_find(config, &other))
+	err = adopt_find(config, &other);
+	/* Nobody: they were left by a loader that died, and are made now. */
+	if (err == -ENOENT)
 		return STATUS_DONE;
-	err = adopt_missing(&other, attach->maps.folder);
-	program_close(&other);
+	/* Who may not look cannot know, and empty ones would break what runs. */
+	if (!err) {
+		err = adopt_missing(&other, attach->maps.folder);
+		program_close(&other);
+	}
 	return maps_adopted(args, attach, err, opened);
 }
 

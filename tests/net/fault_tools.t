@@ -70,7 +70,9 @@ pins_some_gone() {
 		--bounding-set=-all,+bpf,+net_admin,+perfmon xlb load dev client
 	is "makes no other map" "$(cat "$WORK/output")" \
 		"xlb: load dev client: pinning its maps in /sys/fs/bpf/xlb: CAP_SYS_ADMIN is missing: run as root, or see PRIVILEGES in xlb(8)"
-	ok "so does load with it, for no interface" xlb load maps
+	fails 2 "nor may it make one for no interface" on balancer setpriv --inh-caps=-all \
+		--bounding-set=-all,+bpf,+net_admin,+perfmon xlb load maps
+	ok "who has it pins that again, for no interface" xlb load maps
 	is "and says so" "$(cat "$WORK/output")" \
 		"xlb: load maps: pinned its maps in /sys/fs/bpf/xlb again"
 	is "with all that they hold" "$(xlb save)" "$saved"

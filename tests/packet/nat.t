@@ -171,6 +171,12 @@ def check_reset():
         tap.equal([found(way, fields)["closing"] for fields in (way.asked, way.answered)],
                   [RESET, RESET], f"IPv{version}: an RST")
         flows = lab.by_family("xlb_flows", way.vip)
+        way.reached(flags="FA")
+        tap.equal([found(way, fields)["closing"] for fields in (way.asked, way.answered)],
+                  [RESET | CLIENT, RESET | CLIENT], f"IPv{version}: a FIN may cross it")
+        for fields in (way.asked, way.answered):
+            held = flows.get(lab.tuple(fields))
+            flows.set(lab.tuple(fields), held | {"closing": RESET})
         held = flows.get(lab.tuple(way.asked))
         flows.set(lab.tuple(way.asked), held | {"seen": lab.jiffies() - 2 * lab.hz & 0xffffffff})
         way.check(f"IPv{version}: the client goes on", flags="A")
