@@ -51,6 +51,7 @@ static struct state *file_read(struct context *context, const struct args *args,
 		return NULL;
 	}
 	*status = STATUS_REFUSED;
+	context->configured = false;
 	context->state = session_blank(context, args);
 	if (context->state)
 		*status = batch_lines(context, stream, file, line_run);

@@ -299,6 +299,12 @@ def check_errors():
         done = xlb("restore", "-", text=text)
         tap.ok(done.returncode == 1 and "has no line, and all would be deleted" in done.stderr,
                f"1: a file of {text!r}", done.returncode, done.stderr)
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(STATE)
+        file.flush()
+        done = xlb("-batch", "-", text=f"restore {file.name}\nrestore /dev/null\n")
+    tap.ok(done.returncode == 1 and "has no line" in done.stderr,
+           "1: also after another in a batch", done.returncode, done.stderr)
     tap.ok(seen.snapshot() == before, "what was refused has changed nothing")
     tap.equal((xlb("restore", "-", "empty", text="", status=0).stderr, seen.services()), ("", []),
               "unless it is meant: then all is deleted")
