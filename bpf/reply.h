@@ -165,8 +165,8 @@ static __always_inline int reply_recorded_in(struct xdp_md *ctx, __u64 shape, co
 	reply = reply_find(&tuple, &config->needs, v6);
 	/* The kernel would reset what goes on once the client's next packet has made the
 	 * record again. */
-	if (reply && !error && nat_source_is(config, packet_destination(&p, v6), v6) &&
-	    !socket_own(&p, v6))
+	if (reply && !error && !packet_opens(&p) &&
+	    nat_source_is(config, packet_destination(&p, v6), v6) && !socket_own(&p, v6))
 		return drop(no_port);
 	if (!reply || !(((__u64 *)reply->address)[0] | ((__u64 *)reply->address)[1]))
 		return XDP_PASS;

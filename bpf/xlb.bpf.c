@@ -96,7 +96,7 @@ static __always_inline void answer_fill(struct xlb_lookup *answer, struct packet
 		return;
 	tuple_of(&tuple, p, v6);
 	service = service_find(&tuple, &config->needs, v6, &any_address);
-	if (!service)
+	if (!service || (any_address && answers(&tuple, &config->needs, v6)))
 		return;
 	if (guarded(config, service, v6) && denied_dry(&tuple, config, service, v6)) {
 		answer->choice = XLB_CHOICE_DENIED;

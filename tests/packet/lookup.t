@@ -7,6 +7,7 @@ import random
 import tap
 from frame import frame
 from lab import CLIENTS, DROP, PASS, VERSIONS, VIPS, Lab, backend_mac
+from modes import ANY
 
 lab = Lab()
 DELETED = lab.numbers["DELETED"]
@@ -104,6 +105,21 @@ def check_answers():
         told((1, 0), (NO_SERVICE, 0, 0, 0), "nothing is configured")
 
 
+def check_replies():
+    """A reply reaches no backend, even to the port of a service on any address."""
+    for version in VERSIONS:
+        lab.reset(needs={f"any_address{version}": 1})
+        lab.backend(1, version)
+        lab.service(ANY[version], 123, "udp", current=1)
+        asker = lab.backend(2, version)
+        data = frame(source=asker, destination=CLIENTS[version], protocol="udp",
+                     sport=123, dport=123)
+        tap.equal(lab.lookup(data)["choice"], TABLE, f"IPv{version}: a service on any address")
+        lab.replies(asker, 123, VIPS[version], 123, 2, "udp")
+        tap.equal(lab.lookup(data)["choice"], NO_SERVICE,
+                  f"IPv{version}: a reply to its port reaches no backend")
+
+
 def check_room():
     answer = lab.header.struct("xlb_lookup")["size"]
     for length, verdict in ((answer - 1, DROP), (answer, PASS)):
@@ -117,5 +133,6 @@ for version in VERSIONS:
     check_random(version, "udp", 60, {NO_BACKEND, TABLE, PREVIOUS, RECORD})
     check_random(version, "udp", -1, {NO_BACKEND, TABLE, RECORD})
 check_answers()
+check_replies()
 check_room()
 tap.done()

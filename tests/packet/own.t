@@ -38,6 +38,8 @@ def check_own():
         with socket_of(way, socket.SOCK_STREAM, False):
             lab.check_drop(f"IPv{version}: nor is who listens one that has asked", way.answers(),
                            "no_port", link="right")
+            lab.check(f"IPv{version}: but whom a backend may ask itself",
+                      way.answers(flags="S"), PASS, link="right")
 
 
 check_own()
