@@ -90,27 +90,29 @@ static void record_print(struct walk *walk, const struct state *state,
 	output_close(walk->output);
 }
 
-static bool record_show(const struct state *state, const struct record *record, void *context)
+static enum record_fate record_show(const struct state *state, const struct record *record,
+				    void *context)
 {
 	struct walk *walk = context;
 
 	if (!walk->only || walk->only == record->service)
 		record_print(walk, state, record);
-	return false;
+	return RECORD_STAYS;
 }
 
-static bool record_count(const struct state *state, const struct record *record, void *context)
+static enum record_fate record_count(const struct state *state, const struct record *record,
+				     void *context)
 {
 	struct walk *walk = context;
 
 	(void)state;
 	if (walk->only && walk->only != record->service)
-		return false;
+		return RECORD_STAYS;
 	walk->records++;
 	walk->embryonic += record->embryonic;
 	walk->replies += record_replies(record);
 	walk->gone += !record->backend;
-	return false;
+	return RECORD_STAYS;
 }
 
 static int records_show(struct walk *walk, const struct state *state)

@@ -144,7 +144,8 @@ static bool marks_settled(const struct state *state, const struct service *servi
 	return now > service->value.changed + settle + idle && (!refused || now > refused + idle);
 }
 
-static bool mark_hold(const struct state *state, const struct record *record, void *context)
+static enum record_fate mark_hold(const struct state *state, const struct record *record,
+				  void *context)
 {
 	struct service *service = record->service;
 	__u32 slot = record->flow->slot;
@@ -155,7 +156,7 @@ static bool mark_hold(const struct state *state, const struct record *record, vo
 	    record->flow->backend != state_slots(state, service)[slot].current &&
 	    record_silence(record, *now) <= state->config.idle * state->config.hz)
 		service->held[slot] = true;
-	return false;
+	return RECORD_STAYS;
 }
 
 /* Finds the marks that can be cleared, where somebody wants it. */

@@ -42,16 +42,24 @@ static void record_resolve(const struct state *state, struct record *record)
 		record->service = record->backend->service;
 }
 
-/*
- * Deletes the record as it was read: one that a packet has been about since stays, a client
- * may have begun anew with the same port.  0 or -errno.
- */
-static int record_delete(int map, const void *key, const struct xlb_flow *read)
+/* May the record that is there now still be deleted because of the one that was read? */
+static bool record_same(struct xlb_flow *now, const struct xlb_flow *read, enum record_fate fate)
+{
+	/* What each packet may change. */
+	if (fate == RECORD_GOES) {
+		now->seen = read->seen;
+		now->closing = read->closing;
+	}
+	return !memcmp(now, read, sizeof(*now));
+}
+
+static int record_delete(int map, const void *key, const struct xlb_flow *read,
+			 enum record_fate fate)
 {
 	struct xlb_flow now;
 	int error = bpf_map_lookup_elem(map, key, &now);
 
-	if (!error && memcmp(&now, read, sizeof(now)))
+	if (!error && !record_same(&now, read, fate))
 		return 0;
 	error = error ?: bpf_map_delete_elem(map, key);
 	/* The map may have dropped it itself. */
@@ -59,7 +67,8 @@ static int record_delete(int map, const void *key, const struct xlb_flow *read)
 }
 
 static int record_each_of(const struct state *state, enum map map,
-			  bool (*visit)(const struct state *, const struct record *, void *),
+			  enum record_fate (*visit)(const struct state *,
+						    const struct record *, void *),
 			  void *context)
 {
 	bool v6 = map == MAP_FLOWS6 || map == MAP_EMBRYOS6;
@@ -74,11 +83,14 @@ static int record_each_of(const struct state *state, enum map map,
 			.flow = &flows[i],
 			.embryonic = map == MAP_EMBRYOS4 || map == MAP_EMBRYOS6,
 		};
+		enum record_fate fate;
 
 		record_ends(&record, keys + i * size, v6);
 		record_resolve(state, &record);
-		if (visit(state, &record, context))
-			error = record_delete(state->maps.fd[map], keys + i * size, &flows[i]);
+		fate = visit(state, &record, context);
+		if (fate != RECORD_STAYS)
+			error = record_delete(state->maps.fd[map], keys + i * size, &flows[i],
+					      fate);
 	}
 	free(keys);
 	free(flows);
@@ -86,7 +98,8 @@ static int record_each_of(const struct state *state, enum map map,
 }
 
 int record_each(const struct state *state,
-		bool (*visit)(const struct state *, const struct record *, void *), void *context)
+		enum record_fate (*visit)(const struct state *, const struct record *, void *),
+		void *context)
 {
 	static const enum map maps[] = { MAP_FLOWS4, MAP_FLOWS6, MAP_EMBRYOS4, MAP_EMBRYOS6 };
 	int error = 0;
@@ -129,32 +142,35 @@ static bool record_unmarked(const struct state *state, const struct record *reco
 		!state_slots(state, service)[record->flow->slot].previous);
 }
 
-static bool record_lost(const struct state *state, const struct record *record, void *context)
+static bool record_lost(const struct state *state, const struct record *record)
 {
-	(void)context;
 	return !record->service || !record->backend ||
 	       (record->flow->direction == XLB_REPLY &&
 		!state->targets[record->backend->value.id].by_flow);
 }
 
-static bool record_stale(const struct state *state, const struct record *record, void *context)
+static enum record_fate record_judge(const struct state *state, const struct record *record,
+				     void *context)
 {
 	const struct service *service = record->service;
 	const __u64 *now = context;
 
-	if (record_lost(state, record, NULL))
-		return true;
+	if (record_lost(state, record))
+		return RECORD_GOES;
 	if (record_is_nat(record) != (service->value.mode == XLB_NAT))
-		return true;
+		return RECORD_GOES;
 	if (service->flush)
-		return true;
+		return RECORD_GOES;
 	if (!service->collect)
-		return false;
+		return RECORD_STAYS;
+	if (record_unmarked(state, record))
+		return RECORD_GOES;
 	if (record_closed(record) &&
 	    record_silence(record, *now) > XLB_CLOSED_SECONDS * state->config.hz)
-		return true;
-	return record_unmarked(state, record) ||
-	       record_silence(record, *now) > state->config.idle * state->config.hz;
+		return RECORD_EXPIRES;
+	if (record_silence(record, *now) > state->config.idle * state->config.hz)
+		return RECORD_EXPIRES;
+	return RECORD_STAYS;
 }
 
 int record_collect(const struct state *state)
@@ -162,10 +178,17 @@ int record_collect(const struct state *state)
 	__u64 now;
 	int error = clock_jiffies(&now);
 
-	return error ?: record_each(state, record_stale, &now);
+	return error ?: record_each(state, record_judge, &now);
+}
+
+static enum record_fate record_judge_lost(const struct state *state, const struct record *record,
+					  void *context)
+{
+	(void)context;
+	return record_lost(state, record) ? RECORD_GOES : RECORD_STAYS;
 }
 
 int record_collect_lost(const struct state *state)
 {
-	return record_each(state, record_lost, NULL);
+	return record_each(state, record_judge_lost, NULL);
 }

@@ -13,13 +13,17 @@ struct record {
 	struct backend *backend;	/* NULL: gone, its id may be another's */
 };
 
-/*
- * Calls visit() for each record of all four maps and deletes those it says true
- * of.  0 or -errno.
- */
+/* What a visitor wants of a record. */
+enum record_fate {
+	RECORD_STAYS,
+	RECORD_EXPIRES,		/* but not if a packet of its flow has come since */
+	RECORD_GOES,		/* but not what another flow has put in its place */
+};
+
+/* Calls visit() for each record of all four maps, and does what it says.  0 or -errno. */
 int record_each(const struct state *state,
-		bool (*visit)(const struct state *state, const struct record *record,
-			      void *context),
+		enum record_fate (*visit)(const struct state *state,
+					  const struct record *record, void *context),
 		void *context);
 
 /* Jiffies since the record's last packet, if `now` is not over a minute old. */

@@ -24,6 +24,7 @@ IDLE, SETTLE = 100, 10
 PATIENCE = 10
 FORWARD, REPLY, NAT_FORWARD, NAT_REPLY = 1, 2, 3, 4
 CLIENT_FIN, BACKEND_FIN, RESET = 1, 2, 4
+SILENT, BUSY = 1001, 1002          # client ports
 CLIENT, VIP = bytes((203, 0, 113, 9)), bytes((192, 0, 2, 1))
 
 
@@ -99,9 +100,9 @@ def check_marks():
     tap.equal(flows.ports(), [embryo + 1], "an unmarked slot has no records")
 
 
-def traced(log, *options):
+def traced(command, log, *options):
     return subprocess.Popen(["strace", "-o", log, "-e", "trace=bpf", *options, world.XLB, "flow",
-                             "gc"])
+                             command])
 
 
 def stopped(process, log):
@@ -116,31 +117,39 @@ def stopped(process, log):
         return int(file.read())
 
 
-def check_revived():
-    """A packet comes after gc has read a record that is silent for long."""
+def revived(command, log):
+    """Which flows have records still, of SILENT and BUSY, if a packet of SILENT comes after
+    the command has read that it has been silent for long."""
     def silent():
         flows = Flows()
-        flows.record(flows.marked()[0], 2, silent=IDLE + 1)
+        flows.record(flows.marked()[0], 1, silent=IDLE + 1, port=SILENT)
+        flows.record(flows.marked()[0], 1, port=BUSY)
         return flows
 
+    flows = silent()
+    traced(command, log.name).wait()
+    calls = re.findall(r"^bpf\((\w+)", log.read(), re.M)
+    tap.ok(SILENT not in flows.ports(), f"{command} drops a record that is silent for long")
+    last_read = max(number for number, call in enumerate(calls, 1)
+                    if "BATCH" in call and number < calls.index("BPF_MAP_DELETE_ELEM"))
+    flows = silent()
+    slot = flows.marked()[0]
+    with traced(command, log.name, "-e", f"inject=bpf:signal=STOP:when={last_read}") as process:
+        child = stopped(process, log.name)
+        flows.record(slot, 1, port=SILENT)
+        os.kill(child, signal.SIGCONT)
+    tap.equal(process.returncode, 0, f"{command}, while a packet comes")
+    return flows.ports()
+
+
+def check_revived():
     if not shutil.which("strace"):
-        tap.ok(True, "a record that comes to life again stays # SKIP needs strace")
+        tap.ok(True, "records that come to life again # SKIP needs strace")
         return
     with tempfile.NamedTemporaryFile("r") as log:
-        flows = silent()
-        traced(log.name).wait()
-        calls = re.findall(r"^bpf\((\w+)", log.read(), re.M)
-        tap.equal(flows.ports(), [], "a record that is silent for long goes")
-        last_read = max(number for number, call in enumerate(calls, 1)
-                        if "BATCH" in call and number < calls.index("BPF_MAP_DELETE_ELEM"))
-        flows = silent()
-        flow = flows.marked()[0]
-        with traced(log.name, "-e", f"inject=bpf:signal=STOP:when={last_read}") as process:
-            child = stopped(process, log.name)
-            flows.record(flow, 2)
-            os.kill(child, signal.SIGCONT)
-        tap.equal((process.returncode, flows.ports()), (0, [flow + 1]),
-                  "but not if a packet of it comes meanwhile")
+        tap.equal(revived("gc", log), [SILENT, BUSY], "leaves its record")
+    with tempfile.NamedTemporaryFile("r") as log:
+        tap.equal(revived("flush", log), [], "drops its record all the same")
 
 
 def check_too_early():
