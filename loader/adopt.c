@@ -67,14 +67,16 @@ static int map_pin(__u32 id, const char *name, const char *folder)
 	return error;
 }
 
+/* How many were pinned: 1, or 0 if the program has no such map; or -errno. */
 static int map_adopt(const struct program *program, enum map map, const char *folder)
 {
 	int error = -ENOENT;
 
 	for (unsigned i = 0; error == -ENOENT && i < program->map_count; i++)
 		error = map_pin(program->maps[i], map_name(map), folder);
-	/* What a version has not, opening the set will tell. */
-	return error == -ENOENT ? 0 : error;
+	if (error == -ENOENT)
+		return 0;
+	return error ?: 1;
 }
 
 int adopt_maps(const struct program *program, const char *folder)
@@ -83,27 +85,14 @@ int adopt_maps(const struct program *program, const char *folder)
 
 	if (pinned_somewhere(program->config))
 		return -EEXIST;
-	/* A set is one that has xlb_config: last. */
-	for (enum map map = 0; !error && map < MAP_COUNT; map++)
+	/* A set is one that has xlb_config: last.  What a version has not, opening the set
+	 * will tell. */
+	for (enum map map = 0; error >= 0 && map < MAP_COUNT; map++)
 		if (map != MAP_CONFIG)
 			error = map_adopt(program, map, folder);
-	return error ?: map_adopt(program, MAP_CONFIG, folder);
-}
-
-int adopt_find(__u32 config, struct program *program)
-{
-	__u32 id = 0;
-	int error;
-
-	while (!(error = bpf_prog_get_next_id(id, &id))) {
-		/* One may have gone since. */
-		if (program_open(id, NULL, program))
-			continue;
-		if (program->config == config)
-			return 0;
-		program_close(program);
-	}
-	return error;
+	if (error >= 0)
+		error = map_adopt(program, MAP_CONFIG, folder);
+	return error < 0 ? error : 0;
 }
 
 static bool is_missing(enum map map, const char *folder)
@@ -116,10 +105,32 @@ static bool is_missing(enum map map, const char *folder)
 
 int adopt_missing(const struct program *program, const char *folder)
 {
-	int error = 0;
+	int adopted, count = 0;
 
-	for (enum map map = 0; !error && map < MAP_COUNT; map++)
-		if (is_missing(map, folder))
-			error = map_adopt(program, map, folder);
-	return error;
+	for (enum map map = 0; map < MAP_COUNT; map++) {
+		adopted = is_missing(map, folder) ? map_adopt(program, map, folder) : 0;
+		if (adopted < 0)
+			return adopted;
+		count += adopted;
+	}
+	return count;
+}
+
+int adopt_missing_anywhere(__u32 config, const char *folder)
+{
+	struct program program;
+	int adopted, count = 0, error;
+	__u32 id = 0;
+
+	while (!(error = bpf_prog_get_next_id(id, &id))) {
+		/* One may have gone since. */
+		if (program_open(id, NULL, &program))
+			continue;
+		adopted = program.config == config ? adopt_missing(&program, folder) : 0;
+		program_close(&program);
+		if (adopted < 0)
+			return adopted;
+		count += adopted;
+	}
+	return error == -ENOENT ? count : error;
 }

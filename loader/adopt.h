@@ -12,12 +12,11 @@
 int adopt_maps(const struct program *program, const char *folder);
 
 /*
- * Opens a program of the machine whose map xlb_config has this id, if there is one: 0, then
- * program_close(); -ENOENT; -EPERM without CAP_SYS_ADMIN.
+ * Pins those maps of a program that its own set in the folder misses: how many, or -errno.
+ * The same for all programs of the machine that have this xlb_config: no one may have each
+ * of its maps.  -EPERM without CAP_SYS_ADMIN.
  */
-int adopt_find(__u32 config, struct program *program);
-
-/* Pins those maps of a program that its own set in the folder misses; 0 or -errno. */
 int adopt_missing(const struct program *program, const char *folder);
+int adopt_missing_anywhere(__u32 config, const char *folder);
 
 #endif

@@ -173,22 +173,17 @@ static enum status maps_adopt(const struct args *args, struct attach *attach, in
 static enum status maps_complete(const struct args *args, struct attach *attach, int *opened)
 {
 	__u32 config = program_map_id(attach->maps.fd[MAP_CONFIG]);
-	struct program other;
-	int err;
+	int adopted;
 
 	if (attach->attached.fd >= 0 && attach->attached.config == config)
-		return maps_adopted(args, attach,
-				    adopt_missing(&attach->attached, attach->maps.folder), opened);
-	err = adopt_find(config, &other);
-	/* Nobody: they were left by a loader that died, and are made now. */
-	if (err == -ENOENT)
+		adopted = adopt_missing(&attach->attached, attach->maps.folder);
+	else
+		adopted = adopt_missing_anywhere(config, attach->maps.folder);
+	/* Nobody: they were left by a loader that died, and are made now.  But who may not
+	 * look cannot know, and empty ones would break what runs. */
+	if (!adopted)
 		return STATUS_DONE;
-	/* Who may not look cannot know, and empty ones would break what runs. */
-	if (!err) {
-		err = adopt_missing(&other, attach->maps.folder);
-		program_close(&other);
-	}
-	return maps_adopted(args, attach, err, opened);
+	return maps_adopted(args, attach, adopted < 0 ? adopted : 0, opened);
 }
 
 /* With what maps_open() said: joins that set, or makes one. */

@@ -61,6 +61,14 @@ pins_back() {
 
 # Of a set that misses some, whoever runs with it has the others, for who joins it as well.
 pins_some_gone() {
+	ok "another program, that of a prober, has some of the maps" bpftool prog load \
+		"$ROOT/bpf/probe.o" /sys/fs/bpf/prober \
+		map name xlb_config pinned /sys/fs/bpf/xlb/xlb_config \
+		map name xlb_targets pinned /sys/fs/bpf/xlb/xlb_targets
+	rm /sys/fs/bpf/xlb_config /sys/fs/bpf/xlb_targets # where libbpf has pinned them, too
+	for dev in client b1 b2 b3; do
+		ok "$dev has one that was loaded since" xlb load dev $dev
+	done
 	before=$(program_id balancer client)
 	rm /sys/fs/bpf/xlb/xlb_slots
 	fails 2 "a pin is gone: what wants it" xlb save
@@ -84,6 +92,7 @@ pins_some_gone() {
 	is "with the same maps" "$(program_maps balancer client)" "$maps"
 	is "and all that they hold" "$(xlb save)" "$saved"
 	alive "the other pins are back" old:$ALL
+	rm /sys/fs/bpf/prober
 }
 
 # Somebody else may know the place, and lock it.
