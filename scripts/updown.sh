@@ -85,6 +85,26 @@ interface_runs() { # IF
 	printf '%s\n' "$links" | jq -e 'any(.pin == env.XLB_PIN)' >/dev/null || return 1
 }
 
+# Does xlb run there with maps that are pinned nowhere?
+interface_unpinned() { # IF
+	interface_there "$1" || return 1
+	xlb -j link show dev "$1" | jq -e 'any(.id and .pin == null)' >/dev/null
+}
+
+# Up, but with its pins gone, as those in a file system that was unmounted: who runs has the
+# maps, and by one that does all are had again.
+pins_again() { # LINES
+	[ ! -e "$XLB_PIN/xlb_config" ] || return 0
+	while read -r word what; do
+		if [ "$word" = interface ] && interface_unpinned "$what"; then
+			cmd xlb load dev "$what"
+			return
+		fi
+	done <<-END
+		$1
+	END
+}
+
 address_there() { # ADDRESS/PREFIX IF
 	ip -j address show dev "$2" 2>/dev/null | jq -e --arg address "$1" '
 		any(.[]?.addr_info[]?; "\(.local)/\(.prefixlen)" == $address)' >/dev/null

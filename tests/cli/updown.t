@@ -4,6 +4,7 @@
 ended or killed, /run is full, somebody waits for them or has the same maps."""
 
 import fcntl
+import itertools
 import os
 import signal
 import subprocess
@@ -73,15 +74,15 @@ class Scene:
                               env=dict(os.environ, PATH=self.path), **more)
 
     def up(self, file=None):
-        """Its process is that of the file "pid"."""
-        return self.run(*self.up_words(file))
+        """Its process is that of the file "pid", and the first of a group."""
+        return self.run(*self.up_words(file), start_new_session=True)
 
     def up_words(self, file=None):
         return ("sh", "-c", 'echo $$ >"$0" && exec xlb-up "$@"', f"{self.folder}/pid",
                 file or self.file)
 
-    def kill(self, name, words, more="*"):
-        self.between(words, f"kill -{name} $(cat {self.folder}/pid)", more)
+    def kill(self, name, words, more="*", group=False):
+        self.between(words, f"kill -{name} {'-' * group}$(cat {self.folder}/pid)", more)
 
     def down(self, *names):
         return self.run("xlb-down", *(names or ("web",)))
@@ -270,12 +271,13 @@ def check_ended(scene):
                   f"nobody reads any more at {words}: nothing is left")
     scene.up()
     up = state()
-    for weight, name in ((2, "HUP"), (3, "TERM")):
+    for weight, (name, group) in enumerate(itertools.product(("HUP", "INT", "TERM"),
+                                                             (False, True)), 2):
         scene.write(f"{HEAD}{SERVICES[:-1]} weight {weight}\n")
-        scene.kill(name, "xlb restore - empty", "")
+        scene.kill(name, "xlb restore - empty", "", group)
         done = scene.up()
         tap.equal((done.returncode, f"weight {weight} " in xlb("backend", "show").stdout, state()),
-                  (0, True, up), f"SIG{name} when all is being changed: it is")
+                  (0, True, up), f"SIG{name}{' to all' * group} when all is being changed: it is")
     tap.equal((unread(scene, "xlb restore - empty", ""), state()), (0, up),
               "nor need anybody read any more then")
     scene.write(f"{HEAD}interface right\n")

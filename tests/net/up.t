@@ -63,6 +63,12 @@ whole_state() {
 	cat /run/xlb/*
 }
 
+# With the programs that run still there.
+pins_vanish() {
+	umount /sys/fs/bpf
+	mount -t bpf bpf /sys/fs/bpf
+}
+
 # In a folder that is searched first.
 interrupted() { # COMMAND...
 	PATH=$WORK/bin:$PATH "$@"
@@ -154,6 +160,14 @@ is "changes nothing" "$(whole_state)" "$before"
 is "but for the program, which is loaded anew" \
 	"$([ "$(program_id balancer client)" = "$program" ] || echo another)" another
 
+before=$(whole_state)
+maps=$(program_maps balancer client)
+pins_vanish
+ok "up when the pins are gone" up
+is "is as before" "$(whole_state)" "$before"
+is "with the same maps" "$(program_maps balancer client)" "$maps"
+is "on each interface" "$(program_maps balancer b2)" "$maps"
+
 { head_lines client b1 b2 lo && service_lines 1 && echo "address 192.0.2.11/32 dev lo"; } >"$FILE"
 before=$(whole_state)
 sed 's/interface lo/& mode native/' "$FILE" >"$WORK/web2.conf"
@@ -222,10 +236,29 @@ is "with the same maps, which stay" "$(said)" \
 is "there" "$(program_mode balancer b2)" native
 is "nothing else is left" "$(state | grep -v '^b2 \|^xlb$')" "$(printf '%s\n' "$nothing" | grep -v '^b2 ')"
 
-# --- over what was made by hand ---
-
 xlb unload dev b2 2>/dev/null
 rm -r /sys/fs/bpf/xlb
+up 2>/dev/null
+pins_vanish
+ok "down when the pins are gone" down
+is "nothing is left" "$(state)" "$nothing"
+up 2>/dev/null
+for dev in client b1; do
+	on balancer ip link set dev $dev xdpdrv off
+done
+rm -r /sys/fs/bpf/xlb
+before=$(state)
+cp "$FILE" "$WORK/right.conf"
+echo "backend add 10.0.0.1 service 192.0.2.9:80/tcp" >>"$FILE"
+fails 2 "up with a wrong file when all is gone" up
+is "leaves no maps" "$(state)" "$before"
+mv "$WORK/right.conf" "$FILE"
+ok "with the right one it" up
+ok "and down" down
+is "nothing is left" "$(state)" "$nothing"
+
+# --- over what was made by hand ---
+
 load client b1 b2 2>/dev/null
 service_lines 1 2 >"$WORK/batch"
 xlb -batch "$WORK/batch"
