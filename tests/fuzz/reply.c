@@ -214,19 +214,21 @@ static bool judge_untold(struct court *court, struct trial *trial, const struct 
 	return true;
 }
 
-static bool to_nat_source(const struct world *world, const struct flow *flow)
+/* Nobody opens a connection by an answer. */
+static bool answers_nat_source(const struct world *world, const struct trial *trial)
 {
+	const struct address *to = &trial->view.flow.destination;
 	bool is = false;
 
 	for (unsigned i = 0; i < NAT_SOURCES; i++)
-		is |= address_same(&flow->destination, &nat_sources[flow->destination.v6][i]);
-	return is && world->sources;
+		is |= address_same(to, &nat_sources[to->v6][i]);
+	return is && world->sources && !trial->error && !trial->view.opening;
 }
 
 /* No record that we know of, and the address alone has to do. */
 static bool judge_unrecorded(struct court *court, struct trial *trial, const struct owners *owners)
 {
-	if (owners->by_flow && !trial->error && to_nat_source(court->world, &trial->view.flow)) {
+	if (owners->by_flow && answers_nat_source(court->world, trial)) {
 		/* Another reason is that of a flow which has a record all the same. */
 		if (reason_counted(court, trial) == REASON(no_port))
 			return is_dropped(court, trial, REASON(no_port), "an answer without record");
