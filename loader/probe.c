@@ -53,7 +53,7 @@ static void configuration_reload(struct prober *prober)
 		return;
 	}
 	prober->config = config;
-	prober->way.refused = false;
+	prober->way.again_at = 0;
 	checks_change(prober);
 	probe_config_free(&old);
 	timer_set(&prober->loop, &prober->follow, loop_now());
@@ -81,8 +81,8 @@ static void output_ready(void *context, int file, __u32 events)
 	(void)file;
 	if (!(events & (EPOLLERR | EPOLLHUP)))
 		return;
-	prober->status = args_fail(NULL, STATUS_REFUSED, "standard output: %s", strerror(EPIPE));
-	prober->loop.stop = true;
+	prober_end(prober,
+		   args_fail(NULL, STATUS_REFUSED, "standard output: %s", strerror(EPIPE)));
 }
 
 static void follow_timer(void *context)
@@ -95,17 +95,20 @@ static void follow_timer(void *context)
 		  loop_now() + (half < FOLLOW_MAX ? half : FOLLOW_MAX));
 }
 
+/* The loop takes them, even if they come before it runs. */
+static void signals_block(sigset_t *set)
+{
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(set);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigprocmask(SIG_BLOCK, set, NULL);
+}
+
 static int signals_watch(struct prober *prober, int *file)
 {
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	*file = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	*file = signalfd(-1, &prober->signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (*file < 0)
 		return -errno;
 	return loop_watch(&prober->loop, *file, EPOLLIN, signal_ready, prober);
@@ -234,6 +237,7 @@ int main(int argc, char **argv)
 	}
 	if (args_end(&args))
 		return STATUS_USAGE;
+	signals_block(&prober.signals);
 	if (prober.netns && namespace_enter(prober.netns))
 		return STATUS_REFUSED;
 	srandom(time(NULL) ^ getpid());

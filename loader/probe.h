@@ -4,6 +4,7 @@
 #define XLB_PROBE_H
 
 #include <curl/curl.h>
+#include <signal.h>
 #include <sys/types.h>
 
 #include "probe_config.h"
@@ -20,6 +21,7 @@ struct prober {
 	const char *netns;		/* -n, or NULL */
 	const char *pin;		/* -pin, or NULL */
 	bool once;
+	sigset_t signals;		/* those that the loop takes */
 	struct probe_config config;
 	void *tree;			/* checks by key */
 	struct check *checks;		/* the same as a list */
@@ -67,6 +69,7 @@ struct check {
 	bool seen;			/* in the map, when that was read last */
 	__u32 mark;			/* of sockets to the VIP there; 0: it has none */
 	struct health health;
+	__u64 told_at;			/* when its health was told last */
 	bool warned, unsure;		/* what the last result was, if told */
 	bool probed;			/* there was a result */
 	bool running;
@@ -124,6 +127,9 @@ void check_change(struct check *check, const struct probe *probe, __u64 at);
 /* The probe under way is over; the text says why. */
 void check_finish(struct check *check, enum result result, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Ends the prober, with this status. */
+void prober_end(struct prober *prober, enum status status);
 
 /* Says what the check found out on stdout, as a command for the helper. */
 void check_tell(struct check *check);

@@ -46,8 +46,12 @@ int check_socket(const struct check *check)
 		return -errno;
 	if (!probe->vip)
 		return file;
-	error = check->mark ? way_socket(file, check->mark, probe->source, &end, &check->end)
-			    : -EOPNOTSUPP;
+	if (!check->mark)
+		error = -EOPNOTSUPP;
+	else if (!check->prober->way.open)
+		error = -ENODEV;
+	else
+		error = way_socket(file, check->mark, probe->source, &end, &check->end);
 	if (!error)
 		return file;
 	close(file);
@@ -62,17 +66,24 @@ static void say(const struct check *check, const char *what, const char *reason)
 		  service_text(&check->service, service), what, reason);
 }
 
+void prober_end(struct prober *prober, enum status status)
+{
+	prober->status = status;
+	prober->loop.stop = true;
+}
+
 void check_tell(struct check *check)
 {
 	char end[ENDPOINT_TEXT], service[ENDPOINT_TEXT];
 	struct prober *prober = check->prober;
 
+	check->told_at = loop_now();
 	printf("backend change %s service %s health %s\n", backend_text(&check->end, end),
 	       service_text(&check->service, service), check->health.up ? "up" : "down");
 	if (!fflush(stdout) || prober->loop.stop)
 		return;
-	prober->status = args_fail(NULL, STATUS_REFUSED, "standard output: %s", strerror(errno));
-	prober->loop.stop = true;
+	prober_end(prober,
+		   args_fail(NULL, STATUS_REFUSED, "standard output: %s", strerror(errno)));
 }
 
 /* What comes and goes without a change of health is said when it comes. */
@@ -108,7 +119,9 @@ static void check_wait(struct check *check)
 	if (!prober->once)
 		timer_set(&prober->loop, &check->timer,
 			  check->next_at > now ? check->next_at : now);
-	else if (!prober->unprobed)
+	else
+		timer_unset(&prober->loop, &check->timer);
+	if (prober->once && !prober->unprobed)
 		prober->loop.stop = true;
 }
 
@@ -122,7 +135,11 @@ void check_finish(struct check *check, enum result result, const char *format, .
 	va_end(list);
 	kind(check)->stop(check);
 	check->running = false;
-	judge(check, result, reason);
+	/* Who answered, or did not, was somebody else. */
+	if (result == RESULT_DOWN && check->probe->vip && !way_stands(&check->prober->way))
+		judge(check, RESULT_UNKNOWN, check_trouble(ENODEV));
+	else
+		judge(check, result, reason);
 	check_wait(check);
 }
 
@@ -133,6 +150,8 @@ const char *check_trouble(int error)
 		return "via vip: the backend is of another family: which source? source ADDRESS";
 	case EOPNOTSUPP:
 		return "via vip: backends of this mode do not have the VIP";
+	case ENODEV:
+		return "via vip: there is no way to the VIP now";
 	default:
 		return strerror(error);
 	}

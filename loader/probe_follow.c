@@ -10,6 +10,9 @@
 #include "maps.h"
 #include "probe.h"
 
+/* Milliseconds until what was told is told again. */
+#define TELL_AGAIN 60000
+
 static int key_order(const void *a, const void *b)
 {
 	const struct check *left = a, *right = b;
@@ -67,18 +70,23 @@ static struct check *check_add(struct prober *prober, const struct probe *probe,
 }
 
 /*
- * Somebody else has changed what the map says: it is told again, if it is not so.
- * A backend that was deleted and added again counts as one, and has another id: what the
- * map had in between may not have been seen.
+ * What the map has otherwise is told again: at once where somebody else has changed it, or
+ * nobody could, and now and then where what was told did not get there.
+ * A backend that was deleted and added again counts as a change, and has another id: what
+ * the map had in between may not have been seen.
  */
 static void check_compare(struct check *check, const struct xlb_backend *value)
 {
 	bool changed = check->mapped != value->health || check->id != value->id;
+	bool up = value->health != XLB_DOWN;
 
 	check->mapped = value->health;
 	check->id = value->id;
 	check->seen = true;
-	if (changed && check->health.known && check->health.up != (value->health != XLB_DOWN))
+	if (!check->health.known)
+		check->health.up = up;
+	else if (check->health.up != up && (changed || check->prober->lost ||
+					    loop_now() - check->told_at >= TELL_AGAIN))
 		check_tell(check);
 }
 
@@ -148,8 +156,11 @@ enum status checks_follow(struct prober *prober)
 	}
 	if (!error)
 		checks_sweep(prober);
-	else if (!prober->lost)
+	else if (!prober->lost || error == -EPROTO)
 		status = maps_fail(NULL, &maps, error);
+	/* Of another version now, whose prober is to follow. */
+	if (error == -EPROTO)
+		prober_end(prober, status);
 	if (!error && prober->config.vip)
 		status = way_open(&prober->way, &maps);
 	prober->lost = error;

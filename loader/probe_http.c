@@ -273,9 +273,12 @@ static CURLcode security_set(const struct probe *probe, CURL *easy)
 	code = code ?: curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, probe->verify ? 2L : 0L);
 	/* A session that is resumed shows no certificate. */
 	code = code ?: curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-	if (probe->ca)
-		code = code ?: curl_easy_setopt(easy, CURLOPT_CAINFO, probe->ca);
-	return code;
+	if (!probe->ca)
+		return code;
+	/* And nobody whom the machine knows besides; the file may be replaced. */
+	code = code ?: curl_easy_setopt(easy, CURLOPT_CAINFO, probe->ca);
+	code = code ?: curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	return code ?: curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
 }
 
 /* Nothing of the environment or of an earlier probe is to have a say. */

@@ -183,3 +183,37 @@ void route_rules_delete(void)
 		while (!mark_rule(RTM_DELRULE, 0, families[i]))
 			;
 }
+
+static int on_route(const struct nlmsghdr *answer, void *context)
+{
+	const struct nlattr *attr;
+	unsigned *ifindex = context;
+
+	mnl_attr_for_each(attr, answer, sizeof(struct rtmsg))
+		if (mnl_attr_get_type(attr) == RTA_OIF)
+			*ifindex = mnl_attr_get_u32(attr);
+	return MNL_CB_OK;
+}
+
+unsigned route_families(void)
+{
+	/* Any address: the device's table leads it there. */
+	static const __u8 somewhere[16] = { 192, 0, 2, 1 };
+	unsigned device = if_nametoindex(DEVICE), found = 0;
+
+	for (unsigned i = 0; device && i < FAMILIES; i++) {
+		char buffer[NETLINK_REQUEST_SIZE];
+		struct nlmsghdr *request = netlink_request(buffer, RTM_GETROUTE, NLM_F_ACK);
+		struct rtmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+		size_t size = families[i] == AF_INET ? 4 : 16;
+		unsigned ifindex = 0;
+
+		header->rtm_family = families[i];
+		header->rtm_dst_len = size * 8;
+		mnl_attr_put(request, RTA_DST, size, somewhere);
+		mnl_attr_put_u32(request, RTA_MARK, PROBE_MARK);
+		if (!netlink_ask(NETLINK_ROUTE, request, on_route, &ifindex) && ifindex == device)
+			found |= 1U << i;
+	}
+	return found;
+}

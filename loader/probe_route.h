@@ -19,4 +19,7 @@ int route_device_delete(void);
 int route_rules_add(void);
 void route_rules_delete(void);
 
+/* The families whose packets with that mark go to the device, as bits: 1 is IPv4, 2 IPv6. */
+unsigned route_families(void);
+
 #endif

@@ -11,6 +11,7 @@
 
 #include "object.h"
 #include "privilege.h"
+#include "probe_loop.h"
 #include "probe_mark.h"
 #include "probe_route.h"
 #include "probe_way.h"
@@ -20,6 +21,8 @@
 #define OBJECT "probe.o"
 #define PROGRAM "xlb_probe"
 #define DEVICE "xlb-probe"
+/* Milliseconds until a way that could not be made is tried again. */
+#define AGAIN 30000
 
 /* An abstract socket's name belongs to a network namespace, and is free once its owner
  * is dead. */
@@ -97,15 +100,20 @@ static enum status way_make(struct way *way, const struct maps *maps)
 	if (ifindex < 0)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: making the device %s: %s", DEVICE,
 				 privilege_explain(ifindex, PRIVILEGE_ATTACH));
-	sysctl_forward(DEVICE);
+	error = sysctl_forward(DEVICE);
+	if (error)
+		return args_fail(NULL, STATUS_REFUSED, "via vip: forwarding by %s: %s", DEVICE,
+				 strerror(-error));
 	error = program_attach(way->object, ifindex);
 	if (error)
 		return args_fail(NULL, STATUS_REFUSED, "via vip: attaching %s to %s: %s", PROGRAM,
 				 DEVICE, object_explain(error, PRIVILEGE_ATTACH));
 	error = route_rules_add();
-	return error ? args_fail(NULL, STATUS_REFUSED, "via vip: routing rules: %s",
-				 strerror(-error))
-		     : STATUS_DONE;
+	if (error)
+		return args_fail(NULL, STATUS_REFUSED, "via vip: routing rules: %s",
+				 strerror(-error));
+	way->families = route_families();
+	return STATUS_DONE;
 }
 
 static __u32 map_id(int map)
@@ -131,15 +139,26 @@ static enum status way_begin(struct way *way, const struct maps *maps)
 	return way_make(way, maps);
 }
 
+bool way_stands(const struct way *way)
+{
+	return way->open && route_families() == way->families;
+}
+
 enum status way_open(struct way *way, const struct maps *maps)
 {
-	if (way->refused || (way->open && way->targets == map_id(maps->fd[MAP_TARGETS])))
+	if (loop_now() < way->again_at)
 		return STATUS_DONE;
+	if (way->open && way->targets == map_id(maps->fd[MAP_TARGETS])) {
+		if (way_stands(way))
+			return STATUS_DONE;
+		args_warn(NULL, "via vip: somebody has taken its rule, route or device: made "
+			  "again");
+	}
 	way_close(way);
 	if (!way_begin(way, maps))
 		return STATUS_DONE;
 	way_close(way);
-	way->refused = true;
+	way->again_at = loop_now() + AGAIN;
 	return STATUS_REFUSED;
 }
 

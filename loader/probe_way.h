@@ -16,17 +16,22 @@ struct bpf_object;
 
 struct way {
 	bool open;
-	bool refused;			/* it could not be made: not tried again */
+	__u64 again_at;			/* loop_now(): it could not be made, not sooner */
+	unsigned families;		/* those that it was made for, by route_families() */
 	__u32 targets;			/* id of the map that the program reads */
 	int claim;			/* what no two probers of a network namespace have */
 	struct bpf_object *object;
 };
 
 /*
- * Makes device, routes, rules and program, if that is not done or the maps are others
- * now.  STATUS_DONE, or STATUS_REFUSED after saying why, once; then nothing is left.
+ * Makes device, routes, rules and program, if that is not done, the maps are others now, or
+ * somebody has taken any of it.  STATUS_DONE, or STATUS_REFUSED after saying why; then
+ * nothing is left, and calls within half a minute do not try again, and say nothing.
  */
 enum status way_open(struct way *way, const struct maps *maps);
+
+/* Does what has the mark of a probe still go there? */
+bool way_stands(const struct way *way);
 
 /* Takes all of it back. */
 void way_close(struct way *way);

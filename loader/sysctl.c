@@ -226,13 +226,18 @@ static void own_source_apply(const struct args *args, const char *dev)
 		setting_apply(args, &missing[0]);
 }
 
-void sysctl_forward(const char *dev)
+int sysctl_forward(const char *dev)
 {
-	const struct setting forward4 = { "ipv4", dev, "forwarding", 1 };
-	const struct setting forward6 = { "ipv6", dev, "forwarding", 1 };
+	const struct setting settings[] = {
+		{ "ipv4", dev, "forwarding", 1 },
+		{ "ipv6", dev, "forwarding", 1 },
+	};
+	int error = 0;
 
-	setting_write(&forward4);
-	setting_write(&forward6);
+	for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]) && !error; i++)
+		if (setting_read(&settings[i]) == 0)
+			error = setting_write(&settings[i]);
+	return error;
 }
 
 void sysctl_prepare(const struct args *args, const char *dev)

@@ -14,8 +14,8 @@ struct args;
  */
 void sysctl_prepare(const struct args *args, const char *dev);
 
-/* Makes the FIB answer what is asked for an interface of our own, in silence. */
-void sysctl_forward(const char *dev);
+/* Makes the FIB answer what is asked for an interface of our own, in silence: 0 or -errno. */
+int sysctl_forward(const char *dev);
 
 /*
  * What to give to `sysctl -w` so that the interface forwards a family (AF_INET,

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import prober  # noqa: E402
 import world  # noqa: E402
 from prober import PATIENCE, PROBE, Running, fresh, once, read, wait_for, write  # noqa: E402
-from world import xlb  # noqa: E402
+from world import World, xlb  # noqa: E402
 import tap  # noqa: E402
 
 WEB, DNS = "192.0.2.1:80/tcp", "192.0.2.1:53/udp"
@@ -126,8 +126,61 @@ def check_follow():
     xlb("backend", "add", "10.0.0.4", "service", DNS, status=0)
     wait_for(lambda: count(f"{DNS}=10.0.0.4"), "maps that return are read")
     tap.equal(read("said.err").count("no maps of xlb"), 1, "each is said once")
-    tap.equal(read("said.out").count("10.0.0.3:53"), 1, "as is what a backend is")
+    wait_for(lambda: read("said.out").count("10.0.0.3:53") == 2,
+             "but what they have otherwise is told again")
+    config = World().maps["xlb_config"]
+    key, value = config.items()[0]
+    config.set(key, dict(value, abi=value["abi"] + 1))
+    tap.equal(running.process.wait(timeout=PATIENCE), 2, "maps of another version end it")
+    tap.equal(read("said.err").count("use the newer"), 1, "and that is said")
+
+
+def check_first():
+    """Somebody changes the map before there is a first result."""
+    fresh(f"service add {WEB} table 251\nbackend add 10.0.0.1 health down\n")
+    write("log", "")
+    write("word", "3")
+    running = Running(f"probe {WEB} exec {OFTEN} command sh -c "
+                      "\"echo one >>log; exit $(cat word)\"\n")
+
+    def probes(more):
+        before = len(read("log").split())
+        return wait_for(lambda: len(read("log").split()) >= before + more, "it is probed")
+
+    probes(1)
+    xlb("backend", "change", "10.0.0.1", "health", "up", status=0)
+    probes(5)
+    write("word.new", "2")
+    os.rename("word.new", "word")
+    wait_for(lambda: read("said.out").endswith("health down\n"),
+             "the first result goes by what the map has then")
     running.end()
+
+
+def check_once():
+    """Each backend is probed once, however long another takes."""
+    fresh(f"service add {WEB} table 251\nservice add {DNS} table 251\n"
+          f"backend add 10.0.0.1 service {WEB}\nbackend add 10.0.0.2 service {DNS}\n")
+    write("log", "")
+    once(f"probe {WEB} exec timeout 0.1 command sh -c \"echo one >>log\"\n"
+         f"probe {DNS} exec timeout 1 command sleep 1000\n")
+    tap.equal(read("log"), "one\n", "-once probes once")
+
+
+def check_early():
+    """A signal that comes while the configuration is first read."""
+    fresh(f"service add {WEB} table 251\nbackend add 10.0.0.1\n")
+    write("log", "")
+    os.mkfifo("fifo")
+    line = f"probe {WEB} exec {OFTEN} command sh -c \"echo %s >>log\"\n"
+    with subprocess.Popen([PROBE, "fifo"]) as process:
+        with open("fifo", "w", encoding="ascii") as file:
+            process.send_signal(signal.SIGHUP)
+            os.rename(write("next", line % "second"), "fifo")
+            file.write(line % "first")
+        wait_for(lambda: "second" in read("log"), "SIGHUP at the very beginning is taken")
+        process.terminate()
+        tap.equal(process.wait(timeout=PATIENCE), 0, "and others end it")
 
 
 def check_again():
@@ -189,4 +242,4 @@ def check_stop():
 
 
 prober.run(check_codes, check_filling, check_rise_and_fall, check_follow, check_again,
-           check_output, check_stop)
+           check_first, check_once, check_early, check_output, check_stop)

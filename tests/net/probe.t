@@ -164,6 +164,12 @@ check_tls() {
 		https host none.test ca "$WORK/known.pem"
 	fails_by '.*certificate' https host stranger.test ca "$WORK/known.pem"
 	answers https host stranger.test ca "$WORK/unknown.pem"
+	mount -t tmpfs tmpfs /etc/ssl/certs
+	cp "$WORK/unknown.pem" /etc/ssl/certs/ca-certificates.crt
+	openssl rehash /etc/ssl/certs
+	answers https host stranger.test
+	fails_by '.*certificate' https host stranger.test ca "$WORK/known.pem"
+	umount /etc/ssl/certs
 	fails_by '.*certificate.*expired' https host over.test ca "$WORK/known.pem"
 	answers https host over.test verify off match '"I am over.test"'
 	answers https verify off match '"I am other.test"'

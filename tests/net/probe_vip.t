@@ -244,6 +244,32 @@ ip -n b1 address del 192.0.2.10/32 dev lo
 ok "a VIP that goes is found out" wait_for said_last "$down"
 ip -n b1 address add 192.0.2.10/32 dev lo
 ok "and one that returns" wait_for said_last "$up"
+
+# What goes to the VIP without its way meets this machine, which refuses it.
+made() { # TIMES
+	[ "$(grep -c "made again" "$WORK/running.why")" = "$1" ]
+}
+
+ip -n balancer rule del pref 0 fwmark 0x78600000/0xfff00000
+ok "a rule that somebody deletes is made again" wait_for made 1
+ok "with all else" wait_for way_stands
+ip -n balancer link del xlb-probe
+ok "and so is the device" wait_for made 2
+is "no probe counts that went elsewhere meanwhile" "$(tail -n 1 "$WORK/running")" "$up"
+echo "$probe port 80" >"$WORK/late.conf"
+start late balancer sh -c "exec xlb-probe $WORK/late.conf 2>$WORK/late.why"
+late=$started
+ip -n b1 address del 192.0.2.10/32 dev lo
+ok "the way is the right one" wait_for said_last "$down"
+echo "$probe via vip" >"$WORK/late.conf"
+kill -HUP "$late"
+ok "who gets no way to VIPs cannot probe them" wait_for grep -q \
+	"could not be probed: via vip: there is no way to the VIP now" "$WORK/late.why"
+ip -n b1 address add 192.0.2.10/32 dev lo
+ok "another can" wait_for said_last "$up"
+stop "$late"
+is "and who could not has told nothing" "$(cat "$WORK/late")" ""
+
 index=$(way_index)
 kill -9 "$prober"
 { wait "$prober" || :; } 2>/dev/null
