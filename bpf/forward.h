@@ -179,7 +179,8 @@ __noinline int nexthop_refresh(struct xdp_md *ctx, __u32 backend, __u8 protocol,
 	struct hop hop = { .mtu = MTU_UNKNOWN };
 	int way;
 
-	if (!target || !nexthop)
+	/* What comes in by lo has no hop, and is not to take that of others. */
+	if (!target || !nexthop || ctx->ingress_ifindex == LOOPBACK_IFINDEX)
 		return WAY_STACK;
 	if (target->v6)
 		way = route(ctx, any, (const __u32 *)target->address, protocol, on_link, &hop,
@@ -260,10 +261,12 @@ __noinline int route_refresh(struct xdp_md *ctx, __u32 index, __u8 protocol, boo
  * The way from a backend to a client, whom the VIP answers.  Each CPU remembers
  * some clients, one for each value of a hash: a FIB look-up costs as much as all
  * the rest of a reply, over IPv6 three times as much.
+ * `vips`: there may be several that the backend answers for.
  */
 static __always_inline int route_client(struct xdp_md *ctx, const __u32 *client,
 					const __u32 *vip, __u32 backend, __u8 protocol,
-					struct hop *hop, __u32 hz, const bool v6)
+					struct hop *hop, __u32 hz, const bool vips,
+					const bool v6)
 {
 	__u64 first = v6 ? ((const __u64 *)client)[0] : *client;
 	__u64 second = v6 ? ((const __u64 *)client)[1] : 0;
@@ -276,7 +279,8 @@ static __always_inline int route_client(struct xdp_md *ctx, const __u32 *client,
 	if (unlikely(!cached))
 		return WAY_STACK;
 	if (unlikely(word[0] != first || word[1] != second || cached->backend != backend ||
-		     cached->ingress != ingress || now - cached->stamp > hz || !word[2])) {
+		     cached->ingress != ingress || now - cached->stamp > hz || !word[2] ||
+		     (vips && !address_equal((const __u32 *)cached->vip, vip, v6)))) {
 		word[0] = first;
 		word[1] = second;
 		cached->ingress = ingress;

@@ -192,7 +192,7 @@ static __always_inline bool nat_goes_on(const struct xlb_flow *flow, const struc
 					__u32 now, __u32 hz)
 {
 	return record_fresh(flow, packet_opens(p), now, hz) &&
-	       !(packet_opens(p) && nat_closed(flow->closing));
+	       !(packet_opens(p) && record_closed(flow));
 }
 
 /* What nat_forward() says when it has nothing to go by. */

@@ -46,19 +46,12 @@ static __always_inline bool nat_reply_matches(const struct xlb_flow *flow, const
 	       address_equal((const __u32 *)flow->client, client, v6);
 }
 
-static __always_inline bool nat_closed(enum xlb_closing closing)
-{
-	const enum xlb_closing both = XLB_CLOSING_CLIENT | XLB_CLOSING_BACKEND;
-
-	return closing & XLB_CLOSING_RESET || (closing & both) == both;
-}
-
 /* Is the source of this record free for another flow? */
 static __always_inline bool nat_expired(const struct xlb_flow *flow, bool embryonic,
 					const struct xlb_config *config, __u32 now)
 {
 	struct xlb_target *target = target_at(flow->backend);
-	__u32 life = embryonic || nat_closed(flow->closing) ? XLB_CLOSED_SECONDS : config->idle;
+	__u32 life = embryonic || record_closed(flow) ? XLB_CLOSED_SECONDS : config->idle;
 
 	return record_silence(flow, now) > life * config->hz || !target ||
 	       target->generation != flow->generation;
@@ -75,6 +68,24 @@ static __always_inline const __u32 *nat_address(const union tuple *tuple,
 	if (!count)
 		return NULL;
 	return v6 ? (const __u32 *)config->nat6[index] : (const __u32 *)config->nat4[index];
+}
+
+/* Puts a record in the place of one that has expired, or of none: false: another CPU has
+ * been there first. */
+static __always_inline bool nat_reply_put(const union tuple *tuple, const struct xlb_flow *flow,
+					  bool expired, bool embryonic, const bool v6)
+{
+	if (expired && embryonic && (v6 ? bpf_map_delete_elem(&xlb_embryos6, tuple)
+					: bpf_map_delete_elem(&xlb_embryos4, tuple)))
+		return false;
+	if (v6 ? bpf_map_update_elem(&xlb_embryos6, tuple, flow, BPF_NOEXIST)
+	       : bpf_map_update_elem(&xlb_embryos4, tuple, flow, BPF_NOEXIST))
+		return false;
+	if (expired && !embryonic && v6)
+		bpf_map_delete_elem(&xlb_flows6, tuple);
+	else if (expired && !embryonic)
+		bpf_map_delete_elem(&xlb_flows4, tuple);
+	return true;
 }
 
 /* Takes this source port for the way back: false: it is in use. */
@@ -96,13 +107,7 @@ static __always_inline bool nat_port_take(const union tuple *tuple, const struct
 	if (old && !nat_expired(old, embryonic, config, bpf_jiffies64()))
 		return false;
 	nat_reply_fill(&flow, p, backend, generation, v6);
-	if (old) {
-		record_put(tuple, &flow, v6, true);
-		return true;
-	}
-	/* Another CPU may have taken it since. */
-	return !(v6 ? bpf_map_update_elem(&xlb_embryos6, tuple, &flow, BPF_NOEXIST)
-		    : bpf_map_update_elem(&xlb_embryos4, tuple, &flow, BPF_NOEXIST));
+	return nat_reply_put(tuple, &flow, old, embryonic, v6);
 }
 
 /* The ports that a flow tries, one after the other: first the client's own, if it has

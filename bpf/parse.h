@@ -182,6 +182,15 @@ static __always_inline bool address6_equal(const struct in6_addr *a, const struc
 	return !((left[0] ^ right[0]) | (left[1] ^ right[1]));
 }
 
+static __always_inline bool address_equal(const __u32 *a, const __u32 *b, const bool v6)
+{
+	__u32 difference = a[0] ^ b[0];
+
+	if (v6)
+		difference |= (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
+	return !difference;
+}
+
 /* The transport part of a plain packet: false: something is odd. */
 static __always_inline bool parse_transport(struct packet *p, void *header, __u32 room)
 {

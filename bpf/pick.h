@@ -235,6 +235,26 @@ static __always_inline void pick(const struct packet *p, const union tuple *tupl
 	event_flow(p->ctx, choice->backend, choice->recorded);
 }
 
+/* The same where mode nat has a record of each flow, whatever its slot. */
+static __always_inline void pick_nat_dry(const union tuple *tuple, struct choice *choice,
+					 const struct xlb_config *config, bool opening,
+					 const bool v6)
+{
+	struct xlb_flow *flow;
+	bool embryonic;
+
+	flow = record_find(tuple, v6, &embryonic);
+	if (!flow || flow->direction != XLB_NAT_FORWARD)
+		return;
+	choice->record = flow->backend;
+	choice->record_usable = record_usable(flow, opening, bpf_jiffies64(), config->hz) &&
+				!(opening && record_closed(flow));
+	if (!choice->record_usable)
+		return;
+	choice->backend = flow->backend;
+	choice->how = XLB_CHOICE_RECORD;
+}
+
 /* The backend that a packet of this flow would get now. */
 static __always_inline void pick_dry(const union tuple *tuple, struct choice *choice,
 				     const struct xlb_config *config,
@@ -245,6 +265,8 @@ static __always_inline void pick_dry(const union tuple *tuple, struct choice *ch
 	if (choice->owner.slot.previous)
 		pick_marked(tuple, choice, config, opening,
 			    flow_older(service, tuple_protocol(tuple, v6), opening), v6, true);
+	if (service->mode == XLB_NAT)
+		pick_nat_dry(tuple, choice, config, opening, v6);
 	if (!choice->backend)
 		choice->how = XLB_CHOICE_NO_BACKEND;
 }

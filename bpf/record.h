@@ -80,6 +80,14 @@ static __always_inline __u32 record_silence(const struct xlb_flow *flow, __u32 n
 	return silence < 0xffff0000 ? silence : 0;
 }
 
+/* Of mode nat: does its flow want no more of it? */
+static __always_inline bool record_closed(const struct xlb_flow *flow)
+{
+	const enum xlb_closing both = XLB_CLOSING_CLIENT | XLB_CLOSING_BACKEND;
+
+	return flow->closing & XLB_CLOSING_RESET || (flow->closing & both) == both;
+}
+
 /* A SYN follows a record only as a retransmission. */
 static __always_inline bool record_fresh(const struct xlb_flow *flow, bool opening, __u32 now,
 					 __u32 hz)

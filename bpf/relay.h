@@ -159,7 +159,8 @@ static __always_inline int relay_send(struct packet *p, const struct xlb_config 
 	struct hop hop = {};
 	int way;
 
-	way = route_client(p->ctx, to, from, XLB_BACKEND_NONE, IPPROTO_ICMP, &hop, config->hz, v6);
+	way = route_client(p->ctx, to, from, XLB_BACKEND_NONE, IPPROTO_ICMP, &hop, config->hz,
+			   true, v6);
 	if (way >= WAY_DROP)
 		return way;
 	return way == WAY_SEND && hop_usable(p, &hop) ? transmit(p, &hop) : XDP_PASS;

@@ -26,18 +26,18 @@ static __always_inline struct xlb_reply *reply_find(const union tuple *tuple,
 }
 
 /* The packet of a backend, once it is known what it becomes.  `client`: its new
- * destination, NULL where that stays. */
+ * destination, NULL where that stays.  `vips`: as in route_client(). */
 static __always_inline int reply_send(struct packet *p, const struct xlb_config *config,
 				      const struct translation *vip,
 				      const struct translation *client, __u32 backend,
-				      const bool v6)
+				      const bool vips, const bool v6)
 {
 	const __u32 *to = v6 ? p->ip6->daddr.s6_addr32 : &p->ip4->daddr;
 	struct hop hop = { .mtu = MTU_UNKNOWN };
 	int way;
 
 	way = route_client(p->ctx, client ? client->address : to, vip->address, backend,
-			   p->shape.protocol, &hop, config->hz, v6);
+			   p->shape.protocol, &hop, config->hz, vips, v6);
 	/* This machine's own connection to a backend: a health check, say.  Where
 	 * the kernel does not forward it cannot tell which it is, but can only
 	 * be that. */
@@ -154,13 +154,13 @@ static __always_inline int reply_recorded_in(struct xdp_md *ctx, __u64 shape, co
 		vip.address = (const __u32 *)flow->address;
 		vip.port = flow->port;
 		if (flow->direction == XLB_REPLY)
-			return reply_send(&p, config, &vip, NULL, flow->backend, v6);
+			return reply_send(&p, config, &vip, NULL, flow->backend, true, v6);
 		closing = packet_closes(&p, XLB_CLOSING_BACKEND);
 		if (closing)
 			nat_close(flow, &p, closing, v6);
 		client.address = (const __u32 *)flow->client;
 		client.port = flow->client_port;
-		return reply_send(&p, config, &vip, &client, flow->backend, v6);
+		return reply_send(&p, config, &vip, &client, flow->backend, true, v6);
 	}
 	reply = reply_find(&tuple, &config->needs, v6);
 	/* The kernel would reset what goes on once the client's next packet has made the
@@ -172,7 +172,7 @@ static __always_inline int reply_recorded_in(struct xdp_md *ctx, __u64 shape, co
 		return XDP_PASS;
 	vip.address = (const __u32 *)reply->address;
 	vip.port = reply->port;
-	return reply_send(&p, config, &vip, NULL, reply->backend, v6);
+	return reply_send(&p, config, &vip, NULL, reply->backend, true, v6);
 }
 
 /* From a backend whose address alone does not say which VIP it answers for. */
@@ -208,7 +208,7 @@ static __always_inline __u64 reply(struct packet *p, const union tuple *tuple,
 	}
 	vip.address = (const __u32 *)reply->address;
 	vip.port = reply->port;
-	return reply_send(p, config, &vip, NULL, reply->backend, v6);
+	return reply_send(p, config, &vip, NULL, reply->backend, false, v6);
 }
 
 #endif

@@ -117,15 +117,6 @@ static __always_inline void endpoint_destination(union endpoint *endpoint,
 	}
 }
 
-static __always_inline bool address_equal(const __u32 *a, const __u32 *b, const bool v6)
-{
-	__u32 difference = a[0] ^ b[0];
-
-	if (v6)
-		difference |= (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
-	return !difference;
-}
-
 /* An address as 16 bytes, IPv4 as ::ffff:a.b.c.d. */
 static __always_inline void address_mapped(__u64 *to, const __u32 *address, const bool v6)
 {

@@ -290,8 +290,9 @@ struct xlb_nexthop {
 } __attribute__((aligned(8)));
 
 /*
- * How this CPU last sent a reply to a client.  Valid while all of client, VIP,
- * backend and ingress are those of the packet and `stamp` is not over a second old.
+ * How this CPU last sent a reply to a client.  Valid while all of client, backend, ingress
+ * and, where the backend may answer for several, VIP are those of the packet and `stamp` is
+ * not over a second old.
  */
 struct xlb_route {
 	__u8 client[16];	/* IPv4 in the first 4 bytes, the rest 0 */

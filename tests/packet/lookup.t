@@ -8,6 +8,7 @@ import tap
 from frame import frame
 from lab import CLIENTS, DROP, PASS, VERSIONS, VIPS, Lab, backend_mac
 from modes import ANY
+from nat import RESET
 
 lab = Lab()
 DELETED = lab.numbers["DELETED"]
@@ -105,6 +106,34 @@ def check_answers():
         told((1, 0), (NO_SERVICE, 0, 0, 0), "nothing is configured")
 
 
+def check_nat():
+    """Mode nat goes by the flow's record, whatever the slot."""
+    for version in VERSIONS:
+        lab.reset()
+        for number in (1, 2, 3):
+            lab.backend(number, version)
+        service = lab.service(VIPS[version], 80, mode="nat",
+                              settle_until=lab.jiffies() + 60 * lab.hz)
+        fields = {"source": CLIENTS[version], "destination": VIPS[version], "protocol": "tcp",
+                  "sport": 40000, "dport": 80}
+
+        def told(slot, flags, wanted, name):
+            lab.owners(service, [slot] * service.size)
+            answer = lab.lookup(frame(**fields, flags=flags))
+            tap.equal(tuple(answer[key] for key in ASKED), wanted, f"IPv{version}, nat: {name}")
+
+        told((2, 1), "A", (PREVIOUS, 1, 0, 0), "the previous owner")
+        lab.record(fields, 3, direction="nat_forward")
+        told((2, 1), "A", (RECORD, 3, 3, 1), "a record")
+        told((1, 0), "A", (RECORD, 3, 3, 1), "where the slot has not changed, too")
+        told((1, 0), "S", (RECORD, 3, 3, 1), "for a SYN that comes again")
+        lab.record(fields, 3, direction="nat_forward", closing=RESET)
+        told((1, 0), "A", (RECORD, 3, 3, 1), "one of a connection that is over, for its rest")
+        told((1, 0), "S", (TABLE, 1, 3, 0), "but not for a new one")
+        lab.record(fields, 3, direction="nat_forward", age=60)
+        told((1, 0), "S", (TABLE, 1, 3, 0), "nor after a while")
+
+
 def check_replies():
     """A reply reaches no backend, even to the port of a service on any address."""
     for version in VERSIONS:
@@ -133,6 +162,7 @@ for version in VERSIONS:
     check_random(version, "udp", 60, {NO_BACKEND, TABLE, PREVIOUS, RECORD})
     check_random(version, "udp", -1, {NO_BACKEND, TABLE, RECORD})
 check_answers()
+check_nat()
 check_replies()
 check_room()
 tap.done()

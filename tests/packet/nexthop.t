@@ -9,6 +9,7 @@ import tap
 from frame import CLIENT_MAC, XLB_MAC, frame
 from lab import (MACS, OWN, PASS, REDIRECT, TX, VERSIONS, Lab, backend_address, backend_mac, ip,
                  sh, sysctl)
+from modes import ANY
 
 lab = Lab()
 NEW_MAC = "02:00:00:00:03:01"
@@ -70,6 +71,18 @@ def check_cache():
         tap.ok(0.5 < took < FOLLOWED_WITHIN, name + "a packet every 10 ms does not keep it", took)
 
 
+def check_lo():
+    """What comes in by lo has no next hop, and leaves those of other links as they are."""
+    for version in VERSIONS:
+        lab.reset()
+        path = lab.balanced(version)
+        lab.run(frame(**path.asked))
+        cached(1.1)
+        before = lab.maps["xlb_nexthops"].dump()
+        tap.equal((lab.run(frame(**path.asked), "lo")[0], lab.maps["xlb_nexthops"].dump()),
+                  (PASS, before), f"IPv{version}: lo takes no next hop of others")
+
+
 def check_client_cache():
     for version in VERSIONS:
         name = f"IPv{version}, to a client: "
@@ -110,6 +123,23 @@ def check_client_cache():
         cached(0)
         lab.check_drop(name + "and of one backend, whose VIP it goes from", frame(**other),
                        "no_route", link="right")
+        ip(rule.format("del"))
+
+        lab.reset(needs={f"any_address{version}": 1})
+        path = lab.balanced(version)
+        lab.service(ANY[version], 8080, current=1)
+        lab.replies(path.answered["source"], 8080, ANY[version], 8080, 1, by_flow=1)
+        vip = path.asked["destination"]
+        for sport, address in ((40000, vip), (40001, vip[:-1] + "1")):
+            asked = path.asked | {"destination": address, "sport": sport, "dport": 8080}
+            lab.run(frame(**asked))
+        ip(rule.format("add"))
+        answered = path.answered | {"dport": 40000}
+        lab.check(name + "of several VIPs, one", frame(**answered), REDIRECT,
+                  frame(**path.restored | {"sport": 8080}), link="right")
+        cached(0)
+        lab.check_drop(name + "has its way, and another its own",
+                       frame(**path.answered | {"dport": 40001}), "no_route", link="right")
         ip(rule.format("del"))
         ip(f"-{version} route flush table 100")
 
@@ -304,6 +334,7 @@ def check_on_the_wire():
 
 
 check_cache()
+check_lo()
 check_client_cache()
 check_routes()
 check_no_neighbour()
