@@ -133,6 +133,17 @@ static bool backends_differ(const struct group *group, const struct backend *fir
 	       (first->key.service_port ?: port) != (backend->key.service_port ?: port);
 }
 
+/* The service on a port has its packets before one of that address on any port, as
+ * service_find() of the packet program says. */
+static bool backend_precedes(const struct group *group, const struct backend *backend,
+			     const struct backend *first)
+{
+	return !first->key.service_port && backend->key.service_port &&
+	       backend->key.service_port == group->exact[0]->end.port &&
+	       backend_has_mode(backend, XLB_DNAT, group->scope) &&
+	       !memcmp(first->key.service_address, backend->key.service_address, 16);
+}
+
 static struct backend *group_member(const struct group *group, unsigned index)
 {
 	return index < group->exact_count ? group->exact[index]
@@ -151,6 +162,9 @@ static void group_plan(const struct group *group, struct xlb_reply *reply)
 		if (backend_rank(group, backend) > backend_rank(group, first))
 			first = backend;
 	}
+	for (unsigned i = 0; i < count; i++)
+		if (backend_precedes(group, group_member(group, i), first))
+			first = group_member(group, i);
 	for (unsigned i = 0; i < count; i++)
 		by_flow |= backends_differ(group, first, group_member(group, i));
 	for (unsigned i = 0; by_flow && i < count; i++)

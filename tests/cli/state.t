@@ -494,6 +494,47 @@ def check_shared_ports():
               [(1, 1), (1, 0)], "any address and one; by another protocol it is another backend")
 
 
+def check_port_of_any():
+    """A service on any port, and one on a port of the same address, which takes its packets."""
+    ports, web = "192.0.2.1:*/tcp", WEB
+    every = (f"service add {ports} table 251", f"backend add 10.0.0.1 service {ports}")
+    one = (f"service add {web} table 251", f"backend add 10.0.0.1 service {web}")
+    other = ("service add 192.0.2.2:80/tcp table 251",
+             "backend add 10.0.0.1 service 192.0.2.2:80/tcp")
+
+    def told(seen):
+        """Which service each reply is counted for, and from which VIP it is."""
+        service = {value["id"]: (key["service_address"][-1], key["service_port"])
+                   for key, value in seen.backends()}
+        return sorted((key["port"], service[value["backend"]],
+                       (value["address"][3], value["port"]), value["by_flow"])
+                      for key, value in seen.maps["xlb_replies4"].items())
+
+    alone = (0, (1, 0), (1, 0), 0)
+    for name, first, second in (("the one on a port comes later", every, one),
+                                ("the one on a port is older", one, every)):
+        seen = fresh("")
+        for words in first + second:
+            xlb(*words.split(), status=0)
+        tap.equal(told(seen), [alone, (80, (1, 80), (1, 80), 0)],
+                  f"{name}: replies from there are its own, and counted so")
+        tap.equal([seen.targets()[n]["by_flow"] for n in (1, 2)], [0, 0],
+                  f"{name}: the address is enough to tell")
+        for words in other:
+            xlb(*words.split(), status=0)
+        tap.equal(told(seen), [alone, (80, (1, 80), (1, 80), 1)],
+                  f"{name}: a third shares: what has no record is its own still")
+        xlb("service", "del", web, status=0)
+        tap.equal(told(seen), [alone, (80, (1, 0), (1, 0), 1)],
+                  f"{name}: it goes: that is of the one on any port")
+    seen = fresh("\n".join(every + one))
+    (key, value), = [each for each in seen.maps["xlb_replies4"].items() if each[0]["port"] == 80]
+    wrong, = [each["id"] for at, each in seen.backends() if not at["service_port"]]
+    seen.maps["xlb_replies4"].set(key, dict(value, backend=wrong, port=0))
+    xlb("flow", "gc", "service", web, status=0)
+    tap.equal(told(seen), [alone, (80, (1, 80), (1, 80), 0)], "what an older xlb left is mended")
+
+
 def numbers(seen):
     """What rules and limits know each service by; none has another's."""
     found = [value["number"] for _, value in seen.services() if value["number"]]
@@ -572,6 +613,7 @@ def main():
     check_echo()
     check_shared()
     check_shared_ports()
+    check_port_of_any()
     check_numbers()
     check_halves()
     check_repair()

@@ -391,7 +391,14 @@ class Change:
             self.new.replies[end] = got
 
     def first(self, end, members):
-        """Whose a packet is that no record tells of: of who was the first, while he is there."""
+        """Whose a packet is that no record tells of: of the first, while he is there; but a
+        service on this port comes before one of its address on any."""
+        exact = {self.vip(service) for service, _ in members
+                 if service.mode == "dnat" and not service.any and service.port == end[1]}
+        return {(address, end[1]) if (address, end[1]) in exact else (address, port)
+                for address, port in self.oldest(end, members)}
+
+    def oldest(self, end, members):
         named = [(service, backend) for service, backend in members
                  if service.mode == "dnat" and not service.any]
         if not named:
