@@ -111,6 +111,9 @@ queue() { # WORD...
 	batch=$batch$*$newline
 }
 
+# What xlb said last: a warning that still holds is not said again.
+warned=
+
 # Runs what is queued.  xlb's errors become this script's, with the origin of the
 # line that they name and without the WORDS that the user has not typed.
 batch_run() { # WORDS [OPTION]...
@@ -123,10 +126,13 @@ batch_run() { # WORDS [OPTION]...
 	# Thousands of origins have no room in a variable of the environment.
 	[ -z "$errors" ] || {
 		printf %s "$origins" | sed 's/^/o/'
+		printf %s "$warned" | sed 's/^/s/'
 		printf '%s\n' "$errors" | sed 's/^/e/'
 	} |
 		awk -v program="$program" -v words="$words" '
 			/^o/ { origin[++origins] = substr($0, 2); next }
+			/^s/ { warned[substr($0, 2)]; next }
+			/^exlb: warning: / && substr($0, 2) in warned { next }
 			{
 				sub(/^e(xlb: )?/, "")
 				if (match($0, /^-:[0-9]+: /)) {
@@ -137,6 +143,7 @@ batch_run() { # WORDS [OPTION]...
 				}
 				print program ": " $0
 			}' >&2
+	warned=${errors:+$errors$newline}
 	return $status
 }
 

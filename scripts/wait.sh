@@ -102,6 +102,9 @@ warmth_wait() {
 		[ -n "$told" ] || warmth_tell "$shown"
 		told=yes
 		sleep 1
-		xlb service warm
+		batch=
+		origins=
+		queue service warm
+		batch_run 'service warm:'
 	done
 }

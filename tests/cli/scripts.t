@@ -215,6 +215,7 @@ def check_states():
     check_health()
     check_drain()
     check_warmup()
+    check_warned_once()
     everything = shown().splitlines(keepends=True)
     tap.equal(run("xlb-backend").stdout, shown(), "xlb-backend shows all")
     tap.equal(run("xlb-backend", "show", "service", WEB6).stdout,
@@ -297,6 +298,26 @@ def check_warmup():
     tap.equal(done.stderr, f"xlb-backend: up: warming up for 2 seconds: 10.0.0.1:80 service {WEB4},"
               f" 10.0.0.1:81 service {WEB4}\n", "and says for whom it waits, and how long")
     run("xlb-service", "change", WEB4, "warmup", "0")
+
+
+def check_warned_once():
+    """What keeps a backend from working stands while it warms up, too."""
+    world.sh("ip", "link", "add", "left", "type", "veth", "peer", "name", "right")
+    for words in ("address add 10.9.0.1/24 dev left", "link set left up", "link set right up",
+                  "route add 10.9.1.0/24 via 10.9.0.9"):
+        world.sh("ip", *words.split())
+    xlb("-batch", "-", text="service add 192.0.2.5:80/tcp table 251 mode dr\n"
+                            "backend add 10.9.1.1 service 192.0.2.5:80/tcp\n", status=0)
+    run("xlb-service", "change", "192.0.2.5:80/tcp", "warmup", "3")
+    run("xlb-backend", "down", "10.9.1.1")
+    done = run("xlb-backend", "up", "10.9.1.1")
+    told = done.stderr.splitlines()
+    tap.ok(done.returncode == 0 and len(told) == 2
+           and told[0].startswith("xlb-backend: warning: backend 10.9.1.1:80: behind a router")
+           and told[1].startswith("xlb-backend: up: warming up for 3 seconds: "),
+           "xlb-backend up says once what stands in the way", done.returncode, done.stderr)
+    world.sh("ip", "link", "del", "left")
+    xlb("service", "del", "192.0.2.5:80/tcp", status=0)
 
 
 # {status, words, message}, after SERVICES and web1 in the first of them.
