@@ -41,7 +41,8 @@ void service_judge(struct service *service)
 bool service_failed_open(const struct service *service)
 {
 	for (const struct backend *backend = service->backends; backend; backend = backend->next)
-		if (service->unheeded && backend->value.health == XLB_DOWN)
+		if (service->unheeded && backend->value.health == XLB_DOWN &&
+		    backend->value.weight && backend->value.admin == XLB_UP)
 			return true;
 	return false;
 }

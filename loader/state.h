@@ -121,7 +121,7 @@ bool backend_up(const struct xlb_backend *value);
  */
 void service_judge(struct service *service);
 
-/* Has it come to that, and is some backend taken for healthy that is not? */
+/* Has it come to that, and does some backend serve whose health is down? */
 bool service_failed_open(const struct service *service);
 
 /* Slots that a table takes in xlb_slots, and the length of that map in bytes. */

@@ -174,8 +174,13 @@ def check_fail():
     change("10.0.0.1 weight 0 health up")
     tap.equal(set(owners(seen)), {2, 3}, "one of no weight is nobody to wait for")
     change("10.0.0.2 state down", "10.0.0.3 state down")
-    tap.equal((set(owners(seen)), lives(seen)), ({0}, [1]),
-              "what the operator took down is down, though nobody is left")
+    tap.equal((set(owners(seen)), lives(seen), failed_open()), ({0}, [1], [False]),
+              "what the operator took down is down, though nobody is left: that is not open")
+    change("10.0.0.2 state up weight 0")
+    tap.equal((set(owners(seen)), failed_open()), ({0}, [False]),
+              "nor is it with one of no weight")
+    change("10.0.0.2 weight 1")
+    tap.equal((set(owners(seen)), failed_open()), ({2}, [True]), "but with one that serves")
 
 
 def warming(seen, number, **fields):
