@@ -25,6 +25,7 @@ except ImportError:
 TOOL = os.path.join(ROOT, "scripts", "xlb-metrics")
 DASHBOARD = os.path.join(ROOT, "scripts", "grafana", "xlb.json")
 WEB, DNS, IDLE = "192.0.2.1:80/tcp", "[2001:db8::1]:53/udp", "192.0.2.3:80/tcp"
+OPEN, SICK, NONE = "192.0.2.4:80/tcp", "[2001:db8::2]:80/tcp", "[2001:db8::3]:80/tcp"
 CONFIGURED = f"""\
 service add {WEB} table 251 warmup 60000
 service add {DNS} table 251 mode nat hash source settle 7 fail open echo off
@@ -36,6 +37,14 @@ backend add 10.0.0.4:8080 service {WEB} health down
 backend add 10.0.0.5:8080 service {WEB} weight 0
 backend add [fd00::1] service {DNS}
 backend add 10.0.0.1:8080 service {IDLE}
+service add {OPEN} table 251 fail open limit 50 burst 70
+service add {SICK} table 251
+service add {NONE} table 251 fail open
+backend add 10.0.0.6:8080 service {OPEN} health down
+backend add [fd00::2]:8080 service {SICK} health down
+backend add [fd00::2]:8080 service {NONE} state down health down
+acl add 10.1.0.0/16 deny service {OPEN}
+acl add 10.2.0.0/16 deny service {OPEN}
 """
 COUNTERS = ("connections", "in_packets", "in_bytes", "out_packets", "out_bytes")
 
@@ -118,12 +127,20 @@ def check_services(text):
         return {(each["service"],): float(each[name]) for each in services}
 
     for metric, name in (("backends", "backends"), ("slots", "table"), ("marked_slots", "marked"),
-                         ("settle_seconds", "settle"), ("warmup_seconds", "warmup")):
+                         ("settle_seconds", "settle"), ("warmup_seconds", "warmup"),
+                         ("rules", "rules"), ("failed_open", "failed_open")):
         tap.equal(values(text, f"xlb_service_{metric}"), of_services(name),
                   f"{name} of each service")
     tap.ok(values(text, "xlb_service_marked_slots")[(WEB,)] > 0, "there are marked slots")
-    tap.equal(values(text, "xlb_service_backends_serving"), {(WEB,): 2, (DNS,): 1, (IDLE,): 1},
+    serving = values(text, "xlb_service_backends_serving")
+    tap.equal(serving, {(WEB,): 2, (DNS,): 1, (IDLE,): 1, (OPEN,): 0, (SICK,): 0, (NONE,): 0},
               "how many backends serve: of one of each kind two, one of which warms up")
+    failed_open = values(text, "xlb_service_failed_open")
+    tap.equal({name for name in serving if not serving[name] and not failed_open.get(name)},
+              {(SICK,), (NONE,)}, "without a backend: not who fails open")
+    tap.equal([values(text, f"xlb_service_{name}") for name in ("limit", "burst")],
+              [{(OPEN,): 50}, {(OPEN,): 70}], "limits, where there are any")
+    tap.equal(values(text, "xlb_service_rules").get((OPEN,)), 2, "how many rules a service has")
     tap.equal(values(text, "xlb_service_info", service=DNS),
               {("false", "open", "source", "nat"): 1}, "how a service is configured")
 
@@ -282,7 +299,22 @@ def check_dashboard(text):
     tap.equal(missing, set(), "the dashboard has every counter")
     ids = [panel["id"] for panel in dashboard["panels"]]
     tap.equal(len(set(ids)), len(ids), "the panels have ids of their own")
+    check_without(dashboard)
     check_expressions(words for _, words in asked)
+
+
+def check_without(dashboard):
+    """The page's alarm and the dashboard's panel are about the same services; no label is
+    left out in comparing, so that of two balancers each is asked for its own."""
+    with open(os.path.join(ROOT, "man", "xlb-metrics.8"), encoding="utf-8") as file:
+        page = file.read().split("\n.SH EXAMPLES\n")[1]
+    rule = re.search(r"^xlb_service_backends_serving == 0.*", page, re.MULTILINE)[0]
+    tap.equal(rule, "xlb_service_backends_serving == 0 unless xlb_service_failed_open == 1",
+              "the page's alarm spares who fails open")
+    panel, = [words for title, words in expressions(dashboard)
+              if title == "Services without a backend"]
+    tap.equal(re.sub(r"\{[^}]*\}", "", panel), f"count({rule}) or vector(0)",
+              "and so does the dashboard")
 
 
 def check_expressions(asked):
