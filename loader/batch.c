@@ -45,6 +45,7 @@ static enum status steps_take(const struct input *input)
 	struct context *context = input->context;
 	enum status status = STATUS_DONE;
 
+	context->stepping = true;
 	while (!status && context->step_at) {
 		__s64 left = context->step_at - clock_milliseconds();
 
@@ -53,6 +54,7 @@ static enum status steps_take(const struct input *input)
 		status = session_edit(context, NULL) ? session_commit(context, NULL)
 						     : STATUS_REFUSED;
 	}
+	context->stepping = false;
 	return status;
 }
 

@@ -19,6 +19,8 @@ struct context {
 	struct state *state;	/* locked and edited, NULL if nothing is pending */
 	__s64 step_at;		/* clock_milliseconds() when somebody who warms up is
 				 * due for more; 0: nobody is */
+	bool stepping;		/* that is what is written, on nobody's command: what
+				 * keeps traffic from flowing has been told before */
 };
 
 /* A verb of an object. */

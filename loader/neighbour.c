@@ -67,7 +67,7 @@ static void warn_routed(const struct hosts *hosts, const struct backend *backend
 		  "same segment", backend_text(&backend->end, text), via);
 }
 
-void neighbours_keep(const struct state *state)
+void neighbours_keep(const struct state *state, bool warn)
 {
 	struct hosts hosts;
 
@@ -75,7 +75,7 @@ void neighbours_keep(const struct state *state)
 		return;
 	/* Errors are the kernel's affair. */
 	netlink_neighbours_keep(hosts.host, hosts.count);
-	for (unsigned i = 0; i < state->count; i++) {
+	for (unsigned i = 0; warn && i < state->count; i++) {
 		const struct service *service = state->list[i];
 
 		if (service->value.mode != XLB_DR)

@@ -6,9 +6,9 @@
 #include "state.h"
 
 /*
- * Has the kernel keep them resolved, as far as it will, and warns of backends in
- * mode dr that are behind a router.
+ * Has the kernel keep them resolved, as far as it will, and if so wanted warns of
+ * backends in mode dr that are behind a router.
  */
-void neighbours_keep(const struct state *state);
+void neighbours_keep(const struct state *state, bool warn);
 
 #endif

@@ -88,9 +88,10 @@ enum status session_commit(struct context *context, const struct args *args)
 				 "run it again", strerror(-error));
 	}
 	context->step_at = state->step_due ? clock_milliseconds() + state->step_due : 0;
-	neighbours_keep(state);
+	neighbours_keep(state, !context->stepping);
 	error = link_refresh(&state->maps);
-	warn_links(&state->maps);
+	if (!context->stepping)
+		warn_links(&state->maps);
 	state_free(state);
 	if (error)
 		return args_fail(args, STATUS_REFUSED, "done, but not which links take frames: %s",

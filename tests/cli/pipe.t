@@ -107,6 +107,33 @@ def check_warmup():
     xlb("service", "change", WEB, "warmup", "0", status=0)
 
 
+def check_warned():
+    """Steps are on nobody's command, who would have to be told again what stands in the way."""
+    def warm():
+        return json.loads(xlb("-j", "-s", "backend", "show", "10.9.1.1").stdout)[0]["warm"]
+
+    world.sh("ip", "link", "add", "left", "type", "veth", "peer", "name", "right")
+    for words in ("address add 10.9.0.1/24 dev left", "link set left up", "link set right up",
+                  "route add 10.9.1.0/24 via 10.9.0.9"):
+        world.sh("ip", *words.split())
+    xlb("-batch", "-", text="service add 192.0.2.5:80/tcp table 251 mode dr warmup 3\n"
+        "backend add 10.9.1.1 service 192.0.2.5:80/tcp health down\n", status=0)
+    pipe = Pipe()
+    pipe.write("backend change 10.9.1.1 service 192.0.2.5:80/tcp health up\n")
+    deadline = time.monotonic() + PATIENCE
+    seen = [warm()]
+    while (len(set(seen)) < 3 or seen[-1] != 100) and time.monotonic() < deadline:
+        time.sleep(0.01)
+        seen.append(warm())
+    pipe.write("backend change 10.9.1.1 service 192.0.2.5:80/tcp weight 2\n")
+    status, errors = pipe.end()
+    told = [line.partition(" behind a router ")[0] for line in errors.splitlines()]
+    tap.equal((seen[-1], status, told), (100, 0, ["xlb: warning: backend 10.9.1.1:80:"] * 2),
+              "each command is told what stands in the way, no step is")
+    world.sh("ip", "link", "del", "left")
+    xlb("service", "del", "192.0.2.5:80/tcp", status=0)
+
+
 def check_quotes():
     done = xlb("-batch", "-", text='"service" add "192.0.2.2:80/tcp" table "251" # "\n')
     tap.equal((done.returncode, done.stderr), (0, ""), "words may stand in quotes")
@@ -123,6 +150,7 @@ def main():
     check_written()
     check_errors()
     check_warmup()
+    check_warned()
     check_quotes()
     tap.done()
 
