@@ -13,14 +13,16 @@
 #include "session.h"
 #include "words.h"
 
-/* Milliseconds that changes wait for further lines of a pipe. */
+/* Milliseconds that changes wait for each further line of a pipe, and for all of them:
+ * they hold the lock meanwhile. */
 #define PAUSE 100
+#define PAUSES 2000
 
 /* What lines come from. */
 struct input {
 	struct context *context;
 	int file;
-	__s64 due;		/* when changes are written at the latest; 0: there are none */
+	__s64 due;		/* when changes wait for no line more; 0: there are none */
 	enum status failed;	/* to write them */
 };
 
@@ -31,11 +33,12 @@ struct input {
 static bool input_pauses(struct input *input)
 {
 	struct pollfd pollfd = { .fd = input->file, .events = POLLIN };
-	__s64 now = clock_milliseconds();
+	__s64 now = clock_milliseconds(), left;
 
 	if (!input->due)
-		input->due = now + PAUSE;
-	return !poll(&pollfd, 1, now < input->due ? input->due - now : 0);
+		input->due = now + PAUSES;
+	left = now < input->due ? input->due - now : 0;
+	return !poll(&pollfd, 1, left < PAUSE ? left : PAUSE);
 }
 
 /* While nothing comes, those that warm up get more when it is due. */

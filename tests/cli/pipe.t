@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -133,6 +134,77 @@ def check_warned():
     world.sh("ip", "link", "del", "left")
     xlb("service", "del", "192.0.2.5:80/tcp", status=0)
 
+class Writer(threading.Thread):
+    """Lines in a row, up to a number or until it is stopped."""
+
+    def __init__(self, pipe, lines, count=None):
+        super().__init__()
+        self.pipe, self.lines, self.count = pipe, lines, count
+        self.stopped = threading.Event()
+        self.longest = self.took = 0
+        self.start()
+
+    def run(self):
+        first = last = time.monotonic()
+        number = 0
+        while not self.stopped.is_set() and number != self.count:
+            self.pipe.write(self.lines(number))
+            number += 1
+            time.sleep(0.02)
+            now = time.monotonic()
+            self.longest, last = max(self.longest, now - last), now
+        self.took = last - first
+
+    def end(self):
+        """Was it never so late that xlb could take it for a pause?"""
+        self.stopped.set()
+        self.join()
+        return self.longest < 0.09
+
+
+def gapless(attempt):
+    """What an attempt comes to whose writer never paused; on a busy machine it takes several."""
+    for _ in range(20):
+        smooth, *result = attempt()
+        if smooth:
+            break
+    return result
+
+
+def check_gaps():
+    """A pause is counted from the last line, but not for ever."""
+    before = backends()
+
+    def bad_end():
+        pipe = Pipe()
+        writer = Writer(pipe, lambda number: f"backend add 10.0.1.{number}\n", 8)
+        writer.join()
+        pipe.write("backend add bogus\n")
+        smooth = writer.end() and writer.took < 1.5
+        status, _ = pipe.end()
+        left = backends()
+        for end in set(left.split()) - set(before.split()):
+            xlb("backend", "del", end, status=0)
+        return smooth, status, left
+
+    def endless():
+        pipe = Pipe()
+        writer = Writer(pipe, lambda number: f"backend change 10.0.0.8 weight {number + 2}\n")
+        deadline = time.monotonic() + PATIENCE
+        while weight() == 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        seen = weight() != 1
+        smooth = writer.end()
+        status, _ = pipe.end()
+        xlb("backend", "change", "10.0.0.8", "weight", "1", status=0)
+        return smooth, status, seen
+
+    def weight():
+        return json.loads(xlb("-j", "backend", "show", "10.0.0.8").stdout)[0]["weight"]
+
+    tap.equal(gapless(bad_end), [1, before], "lines with small gaps between them are one batch")
+    tap.equal(gapless(endless), [0, True], "those of who never pauses are written all the same")
+
 
 def check_quotes():
     done = xlb("-batch", "-", text='"service" add "192.0.2.2:80/tcp" table "251" # "\n')
@@ -151,6 +223,8 @@ def main():
     check_errors()
     check_warmup()
     check_warned()
+
+    check_gaps()
     check_quotes()
     tap.done()
 
