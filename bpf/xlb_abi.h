@@ -175,6 +175,10 @@ struct xlb_table {
 	__u32 size;		/* slots, prime */
 } __attribute__((aligned(8)));
 
+/* xlb_service.updating: one service takes the place of another, and what stands among its
+ * backends may be of either. */
+#define XLB_REPLACING 2
+
 struct xlb_service {
 	struct xlb_table table;
 	__u64 settle_until;	/* jiffies: UDP in marked slots stays until then */
@@ -182,7 +186,8 @@ struct xlb_service {
 	__u32 settle;		/* seconds */
 	enum xlb_mode mode;
 	enum xlb_hash hash;
-	__u8 updating;		/* 1 while a tool writes slots, left by one that died */
+	__u8 updating;		/* 1 while a tool writes slots, left by one that died;
+				 * XLB_REPLACING, as well */
 	__u8 echo;		/* 1: echo requests to its address are answered */
 	__u32 rules;		/* of its own, as config.rules4 */
 	__u32 limit;		/* packets that open connections, per source and second;

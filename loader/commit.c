@@ -3,19 +3,21 @@
  * Writing what was edited, in stages with a grace period between them where a
  * packet could otherwise see too much:
  *
- *	1. rules are going to change; services that are deleted go, and VIPs of no service
+ *	1. rules are going to change; services that are deleted go, unless they are added
+ *	   again, and VIPs of no service
  *	2. the configuration, if it is fresh or was edited, and VIPs that are new
  *	3. targets that are new; replies are told for what stands and what is to be
  *	4. services change their mode
  *	5. services whose slots change are marked `updating`; backends come in
- *	6. slots change owners
+ *	6. slots change owners; services that are added again take the place of the old ones
  *	7. backends go out; replies are told for what is left; records that nobody needs go
  *	8. rules (rule.h)
  *	9. services as they are to be; VIPs of no service go, and sources that are set no more
  *
  * A writer that dies leaves services or rules `updating`, or backends, replies and
  * live targets that belong to nobody: state_open() finds them, and the next commit
- * goes on from there.
+ * goes on from there.  Of a service that is added again backends may be left which are
+ * unfit for the one that stands: then the next commit deletes it.
  */
 #include <string.h>
 
@@ -83,14 +85,25 @@ static int commit_needs(struct state *state)
 	return write_config(state, &state->config);
 }
 
+/* What takes the place of a service that is deleted, or NULL: it goes. */
+static struct service *successor(const struct state *state, const struct service *gone)
+{
+	return gone->yields ? NULL : state_service(state, &gone->endpoint);
+}
+
 static int commit_deletions(struct state *state)
 {
+	bool any = false;
 	int error = 0;
 
-	for (struct service *service = state->deleted_services; !error && service;
-	     service = service->next)
-		error = erase_service(state, service);
-	if (error || !state->deleted_services)
+	for (const struct service *gone = state->deleted_services; !error && gone;
+	     gone = gone->next) {
+		if (successor(state, gone))
+			continue;
+		any = true;
+		error = erase_service(state, gone);
+	}
+	if (error || !any)
 		return error;
 	error = clock_grace();
 	/* Others may need the room. */
@@ -156,6 +169,10 @@ static int commit_in(struct state *state)
 		error = service_begin(state, service, now);
 		wait |= service->written;
 	}
+	for (const struct service *gone = state->deleted_services; !error && gone;
+	     gone = gone->next)
+		if (successor(state, gone))
+			error = mark_service(state, gone);
 	for (unsigned i = 0; !error && i < state->count; i++)
 		for (struct backend *backend = state->list[i]->backends; !error && backend;
 		     backend = backend->next)
@@ -192,9 +209,28 @@ static bool anything_leaves(const struct state *state)
 	return false;
 }
 
+/* *any becomes true if there are some. */
+static int successors_write(const struct state *state, bool *any)
+{
+	int error = 0;
+
+	for (const struct service *gone = state->deleted_services; !error && gone;
+	     gone = gone->next) {
+		struct service *service = successor(state, gone);
+
+		if (!service)
+			continue;
+		*any = true;
+		service->value.updating = XLB_REPLACING;
+		error = write_service(state, service, &service->value);
+	}
+	return error;
+}
+
 static int commit_slots(struct state *state)
 {
-	bool wrote = false;
+	bool wrote = false, replaced = false;
+	int error;
 
 	for (unsigned i = 0; i < state->count; i++) {
 		if (!state->list[i]->slots)
@@ -202,7 +238,10 @@ static int commit_slots(struct state *state)
 		slots_write(state, state->list[i]);
 		wrote = true;
 	}
-	return wrote && anything_leaves(state) ? clock_grace() : 0;
+	error = successors_write(state, &replaced);
+	if (error)
+		return error;
+	return replaced || (wrote && anything_leaves(state)) ? clock_grace() : 0;
 }
 
 static int commit_out(struct state *state)

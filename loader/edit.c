@@ -6,6 +6,17 @@
 
 #include "rule.h"
 
+/* The rules of one that stands there and is deleted are changed, not given up. */
+static void number_inherit(const struct state *state, struct service *service)
+{
+	for (const struct service *gone = state->deleted_services; gone; gone = gone->next) {
+		if (endpoint_compare(&gone->endpoint, &service->endpoint))
+			continue;
+		service->value.number = gone->value.number;
+		service->stood_rules = gone->stood_rules;
+	}
+}
+
 int state_service_add(struct state *state, const struct endpoint *endpoint,
 		      const struct xlb_service *value, enum map *full)
 {
@@ -28,6 +39,7 @@ int state_service_add(struct state *state, const struct endpoint *endpoint,
 	error = state_service_index(state, service);
 	if (error)
 		goto release;
+	number_inherit(state, service);
 	state->used[map]++;
 	state->list[state->count++] = service;
 	return 0;
@@ -84,7 +96,8 @@ int state_service_delete(struct state *state, struct service *service)
 	state_service_unindex(state, service);
 	/* It leaves the map before others come in. */
 	state->used[v4 ? MAP_SERVICES4 : MAP_SERVICES6]--;
-	range_release(state, service->value.table.first);
+	if (!service->placed)
+		range_release(state, service->value.table.first);
 	for (unsigned i = 0; i < state->count; i++)
 		if (state->list[i] == service)
 			state->list[i] = state->list[--state->count];

@@ -261,6 +261,17 @@ static int room_make(struct state *state)
 	return state->list && state->by_id ? 0 : -ENOMEM;
 }
 
+/* Services whose places a dead writer was giving to others. */
+static int unfinished_delete(struct state *state)
+{
+	int error = 0;
+
+	for (unsigned i = state->count; !error && i-- > 0;)
+		if (state->list[i]->value.updating == XLB_REPLACING)
+			error = state_service_delete(state, state->list[i]);
+	return error;
+}
+
 static int load(struct state *state, bool write)
 {
 	int error = room_make(state);
@@ -275,7 +286,8 @@ static int load(struct state *state, bool write)
 		service_judge(state->list[i]);
 	if (error || !write)
 		return error;
-	error = replies_load(state);
+	error = unfinished_delete(state);
+	error = error ?: replies_load(state);
 	if (!error)
 		leftovers_find(state);
 	if (!error && state->config.rules_updating) {

@@ -64,7 +64,7 @@ int range_reserve(struct state *state, const struct xlb_table *table)
 }
 
 /* First fit. */
-int range_take(struct state *state, __u32 size, __u32 *first)
+static int range_fit(struct state *state, __u32 size, __u32 *first)
 {
 	struct xlb_table range = { .size = size };
 	unsigned i;
@@ -89,19 +89,51 @@ void range_release(struct state *state, __u32 first)
 		(state->range_count + 1 - index) * sizeof(*state->ranges));
 }
 
+/* Gives away slots of a service that is deleted, rather of one that is not added again. */
+static bool range_yield(struct state *state)
+{
+	struct service *found = NULL;
+
+	for (struct service *gone = state->deleted_services; gone; gone = gone->next) {
+		if (gone->yields || !gone->placed)
+			continue;
+		found = gone;
+		if (!state_service(state, &gone->endpoint))
+			break;
+	}
+	if (!found)
+		return false;
+	range_release(state, found->value.table.first);
+	found->yields = true;
+	return true;
+}
+
+int range_take(struct state *state, __u32 size, __u32 *first)
+{
+	int error;
+
+	do
+		error = range_fit(state, size, first);
+	while (error == -ENOSPC && range_yield(state));
+	return error;
+}
+
+static void ids_in_slots_of(const struct state *state, const struct service *service,
+			    bool *taken)
+{
+	const struct xlb_slot *slots = state_slots(state, service);
+
+	for (__u32 slot = 0; service->placed && slot < service->value.table.size; slot++)
+		taken[slots[slot].current] = taken[slots[slot].previous] = true;
+}
+
 /* Marks the ids that some slot names. */
 static void ids_in_slots(const struct state *state, bool *taken)
 {
-	for (unsigned i = 0; i < state->count; i++) {
-		const struct service *service = state->list[i];
-		const struct xlb_slot *slots;
-
-		if (!service->placed)
-			continue;
-		slots = state_slots(state, service);
-		for (__u32 slot = 0; slot < service->value.table.size; slot++)
-			taken[slots[slot].current] = taken[slots[slot].previous] = true;
-	}
+	for (unsigned i = 0; i < state->count; i++)
+		ids_in_slots_of(state, state->list[i], taken);
+	for (const struct service *gone = state->deleted_services; gone; gone = gone->next)
+		ids_in_slots_of(state, gone, taken);
 }
 
 static int id_order(const void *a, const void *b, void *context)

@@ -116,8 +116,11 @@ int rule_get(struct state *state, struct service *service, const struct prefix *
 		like.number = service->value.number;
 	}
 	*rule = rule_known(state, &like);
-	if (*rule)
+	if (*rule) {
+		/* It may have been left by a service that was deleted and added again. */
+		(*rule)->service = service;
 		return 0;
+	}
 	if (!state->rules_known)
 		like.stands = like.wanted = action_standing(state, prefix, like.number);
 	*rule = rule_make(state, &like);

@@ -35,6 +35,7 @@ struct reply {
 
 struct service {
 	struct service *next;		/* deleted */
+	bool yields;			/* deleted, and its slots may be another's: it goes first */
 	struct endpoint endpoint;
 	struct xlb_service value;
 	struct backend *backends;
@@ -157,7 +158,8 @@ void state_backend_unindex(struct state *state, struct backend *backend);
 
 /*
  * Slots for a table of this size, and what else is in use then: 0, -ENOMEM, and
- * -ENOSPC, or -EUCLEAN if they are in use already.
+ * -ENOSPC, or -EUCLEAN if they are in use already.  Those of a service that is deleted
+ * stay in use as long as there are others, so that one added again can take its place.
  */
 int range_take(struct state *state, __u32 size, __u32 *first);
 int range_reserve(struct state *state, const struct xlb_table *table);
@@ -175,7 +177,8 @@ int state_service_add(struct state *state, const struct endpoint *endpoint,
 /* Only while the service has no backend; its old slots stay in use for this commit. */
 int state_service_resize(struct state *state, struct service *service, __u32 size,
 			 enum map *full);
-/* With its backends and rules; 0 or what reading those says. */
+/* With its backends and rules; 0 or what reading those says.  If it is added again, it
+ * keeps its number, and packets find either. */
 int state_service_delete(struct state *state, struct service *service);
 
 /* The service must not have it yet; the value's id is given here. */

@@ -34,6 +34,19 @@ int write_service(const struct state *state, const struct service *service,
 	return put(state, family(&service->endpoint, MAP_SERVICES4, MAP_SERVICES6), &key, value);
 }
 
+int mark_service(const struct state *state, const struct service *service)
+{
+	enum map map = family(&service->endpoint, MAP_SERVICES4, MAP_SERVICES6);
+	struct xlb_service stands;
+	union endpoint_key key;
+	int error;
+
+	endpoint_to_key(&service->endpoint, &key);
+	error = bpf_map_lookup_elem(state->maps.fd[map], &key, &stands);
+	stands.updating = XLB_REPLACING;
+	return error ?: put(state, map, &key, &stands);
+}
+
 int erase_service(const struct state *state, const struct service *service)
 {
 	union endpoint_key key;

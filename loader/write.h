@@ -10,6 +10,8 @@ int write_config(struct state *state, const struct xlb_config *config);
 
 int write_service(const struct state *state, const struct service *service,
 		  const struct xlb_service *value);
+/* What stands is marked XLB_REPLACING. */
+int mark_service(const struct state *state, const struct service *service);
 int erase_service(const struct state *state, const struct service *service);
 
 /* What packets need of a backend that is new, not live yet. */

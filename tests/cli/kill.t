@@ -97,6 +97,11 @@ acl add 11.0.0.0/8 deny service {WEB}
 acl add 2001:db8::/32 deny
 """
 
+# Slots for no third service: one that is added again gets those of the old one.
+CROWDED = "services added again where there is no room for both"
+FULL = "".join(f"service add {vip} table 1021\nbackend add 10.0.0.1 service {vip}\n"
+               f"acl add 10.0.0.0/8 deny service {vip}\n" for vip in (WEB, OTHER))
+
 # What runs before, and the lines of the call that is killed.
 CASES = (
     ("backend add", STATE, [f"backend add 10.0.0.4:8080 service {WEB}"]),
@@ -219,6 +224,25 @@ CASES = (
     ("a service with rules replaced", RULES,
      [f"service del {WEB}", f"service add {WEB} table 251", f"acl add 10.0.0.0/8 deny service {WEB}",
       f"backend add 10.0.0.1:80 service {WEB}"]),
+    ("a service deleted and added again", MARKED,
+     [f"service del {WEB}", f"service add {WEB} table 257 hash source",
+      f"backend add 10.0.0.1:8080 service {WEB}", f"backend add 10.0.0.5:8080 service {WEB}"]),
+    ("without backends", STATE, [f"service del {WEB}", f"service add {WEB} table 251"]),
+    ("in mode nat", MODES,
+     ["service del 192.0.2.4:80/tcp", "service add 192.0.2.4:80/tcp table 251 mode nat",
+      "backend add 10.0.2.1 service 192.0.2.4:80/tcp"]),
+    ("with a backend that the old mode does not fit", MODES,
+     ["config set tunnel6 fd00::1", "service del 192.0.2.4:80/tcp", "service add 192.0.2.4:80/tcp table 251 mode ipip",
+      "backend add 10.0.2.1 service 192.0.2.4:80/tcp",
+      "backend add [fd00::5] service 192.0.2.4:80/tcp"]),
+    ("with its first rules", STATE,
+     [f"service del {WEB}", f"service add {WEB} table 251", "acl add 10.1.0.0/16 deny",
+      f"acl add 10.0.0.0/8 deny service {WEB}", f"backend add 10.0.0.1:80 service {WEB}"]),
+    (CROWDED, FULL,
+     [f"service del {WEB}", f"service del {OTHER}",
+      *(line for vip in (WEB, OTHER) for line in (
+          f"service add {vip} table 1019 mode dr", f"backend add 10.0.0.1 service {vip}",
+          f"acl add 10.0.0.0/9 deny service {vip}"))]),
     ("a limit", STATE, [f"service change {WEB} limit 5 burst 9"]),
     ("a restore", MODES, ["# of many changes", f"restore {FILE.name}"]),
 )
@@ -255,7 +279,7 @@ def writes(log):
 
 def kill_at(case, place, before, after):
     """Kills the case's call there; returns what is wrong then, or after the next call."""
-    _, text, lines = case
+    name, text, lines = case
     seen = prepare(text)
     started = Logical(seen)
     jiffies = CLOCK.jiffies()
@@ -267,6 +291,8 @@ def kill_at(case, place, before, after):
     killed = Logical(seen)
     faults = (killed.faults() + killed.unarmed(started, jiffies) + killed.unrecorded(started)
               + killed.misjudged(before, after))
+    if name != CROWDED:
+        faults += killed.missing(before, after)
     return faults + repaired(seen, started, jiffies, batch, before, after)
 
 

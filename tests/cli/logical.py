@@ -210,6 +210,13 @@ class Logical:
                 if verdict not in (before["verdicts"].get(where, verdict),
                                    after["verdicts"].get(where, verdict))][:3]
 
+    def missing(self, before, after):
+        """Services that stood and are to stand, and do not."""
+        stands = {family_end(key) for key, _, _ in self.services}
+        both = ({service[0] for service in before["services"]}
+                & {service[0] for service in after["services"]})
+        return [f"not there meanwhile: {end}" for end in sorted(both - stands)]
+
     def leftovers(self):
         """What a finished writer does not leave."""
         found = [f"updating: {key}" for key, value, _ in self.services if value["updating"]]

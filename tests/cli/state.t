@@ -353,6 +353,20 @@ def check_places():
     tap.equal(firsts(), {1: 1040, 5: 1312, 4: 768},
               "moved, but not to where another service was until this call")
 
+    seen = fresh(f"service add {WEB} table 1019\nservice add 192.0.2.2:80/tcp table 509\n")
+    again = f"service del {WEB}\nservice add {WEB} table "
+    for size, first in ((251, 1536), (1021, 0), (509, 1024 + 512), (1019, 0)):
+        done = xlb("-batch", "-", text=f"{again}{size}\n")
+        tap.equal((done.returncode, done.stderr, firsts().get(1)), (0, "", first),
+                  f"added again: elsewhere if there is room, table {size}")
+    xlb("-batch", "-", text=f"{again}1009\nservice del 192.0.2.2:80/tcp\n", status=0)
+    tap.equal(firsts(), {1: 0}, "where it stood if there is none")
+    xlb("-batch", "-", text=f"{again}1019\nservice add 192.0.2.2:80/tcp table 1021\n", status=0)
+    tap.equal(firsts(), {1: 1024, 2: 0}, "others need the slots more than who is added again")
+    done = xlb("-batch", "-", text=f"{again}1031\n")
+    tap.ok(done.returncode == 2 and "slots" in done.stderr, "but nobody has those of others",
+           done.stderr)
+
     for line in ("service change 192.0.2.2:80/tcp table 251", "service add 192.0.2.3:80/tcp"):
         seen = fresh("config set table 251\nservice add 192.0.2.1:80/tcp\n"
                      "backend add 10.0.0.1\nservice add 192.0.2.2:80/tcp table 257\n")
