@@ -123,6 +123,8 @@ def check_nat():
             tap.equal(tuple(answer[key] for key in ASKED), wanted, f"IPv{version}, nat: {name}")
 
         told((2, 1), "A", (PREVIOUS, 1, 0, 0), "the previous owner")
+        lab.record(fields, 3)
+        told((2, 0), "A", (TABLE, 2, 0, 0), "a record that another mode has left")
         lab.record(fields, 3, direction="nat_forward")
         told((2, 1), "A", (RECORD, 3, 3, 1), "a record")
         told((1, 0), "A", (RECORD, 3, 3, 1), "where the slot has not changed, too")
