@@ -186,8 +186,8 @@ struct xlb_service {
 	__u32 settle;		/* seconds */
 	enum xlb_mode mode;
 	enum xlb_hash hash;
-	__u8 updating;		/* 1 while a tool writes slots, left by one that died;
-				 * XLB_REPLACING, as well */
+	__u8 updating;		/* 1 or XLB_REPLACING while a tool writes slots, left by
+				 * one that died */
 	__u8 echo;		/* 1: echo requests to its address are answered */
 	__u32 rules;		/* of its own, as config.rules4 */
 	__u32 limit;		/* packets that open connections, per source and second;

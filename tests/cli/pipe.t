@@ -113,10 +113,7 @@ def check_warned():
     def warm():
         return json.loads(xlb("-j", "-s", "backend", "show", "10.9.1.1").stdout)[0]["warm"]
 
-    world.sh("ip", "link", "add", "left", "type", "veth", "peer", "name", "right")
-    for words in ("address add 10.9.0.1/24 dev left", "link set left up", "link set right up",
-                  "route add 10.9.1.0/24 via 10.9.0.9"):
-        world.sh("ip", *words.split())
+    world.router()
     xlb("-batch", "-", text="service add 192.0.2.5:80/tcp table 251 mode dr warmup 3\n"
         "backend add 10.9.1.1 service 192.0.2.5:80/tcp health down\n", status=0)
     pipe = Pipe()

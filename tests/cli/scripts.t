@@ -302,10 +302,7 @@ def check_warmup():
 
 def check_warned_once():
     """What keeps a backend from working stands while it warms up, too."""
-    world.sh("ip", "link", "add", "left", "type", "veth", "peer", "name", "right")
-    for words in ("address add 10.9.0.1/24 dev left", "link set left up", "link set right up",
-                  "route add 10.9.1.0/24 via 10.9.0.9"):
-        world.sh("ip", *words.split())
+    world.router()
     xlb("-batch", "-", text="service add 192.0.2.5:80/tcp table 251 mode dr\n"
                             "backend add 10.9.1.1 service 192.0.2.5:80/tcp\n", status=0)
     run("xlb-service", "change", "192.0.2.5:80/tcp", "warmup", "3")

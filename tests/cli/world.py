@@ -136,6 +136,13 @@ class World:
         return key if isinstance(key, int) else key["value"]
 
 
+def router():
+    """10.9.1.0/24 is behind one; the link is "left", for who is to delete it."""
+    for words in ("link add left type veth peer name right", "address add 10.9.0.1/24 dev left",
+                  "link set left up", "link set right up", "route add 10.9.1.0/24 via 10.9.0.9"):
+        sh("ip", *words.split())
+
+
 def xlb(*words, status=None, text=None, variables=None):
     """Runs xlb; with a status, insists on it."""
     done = subprocess.run([XLB, *words], capture_output=True, text=True, input=text,
